@@ -1,0 +1,1 @@
+"""Train, compare and run models that say where things are."""

@@ -1,0 +1,172 @@
+"""A run's folder, and what lies in it: config, weights, resumable state. Never a pickle.
+
+    config.yaml        the resolved Experiment; with the weights it rebuilds the model
+    run.json           what was trained on what, by which command, on which machine
+    split.json         which records train and which validate
+    metrics.jsonl      one line a logged step
+    best.safetensors   weights of the best validation
+    last.safetensors   everything a resume needs: weights, averages, optimiser, position
+    evaluation/        tables, predictions, pictures' heatmaps
+    report.html
+
+Every file is written aside and renamed: a kill or a full disk leaves the previous one whole.
+Next: devices.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sightline.config import Experiment, from_yaml
+from sightline.errors import UserError
+from sightline.files import write_atomically
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved experiment."""
+        return self.path / "config.yaml"
+
+    @property
+    def info(self) -> Path:
+        """What was trained on what."""
+        return self.path / "run.json"
+
+    @property
+    def split(self) -> Path:
+        """Which records train and which validate."""
+        return self.path / "split.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """State to resume from."""
+        return self.path / "last.safetensors"
+
+    @property
+    def evaluation(self) -> Path:
+        """Tables and predictions."""
+        return self.path / "evaluation"
+
+    def experiment(self) -> Experiment:
+        """The experiment of a run that exists.
+
+        Raises:
+            UserError: no run lies here, or its config does not read.
+        """
+        if not self.config.is_file():
+            raise UserError(f"{self.path} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
+        return from_yaml(self.config.read_text(), where=str(self.config))
+
+    def load_best(self, model: nn.Module) -> None:
+        """Load the best weights into a model built from this run's experiment.
+
+        Raises:
+            UserError: there are none yet, or they are damaged or of another model.
+        """
+        if not self.best.is_file():
+            raise UserError(f"{self.path} holds no best.safetensors: its training has not finished a validation yet.")
+        try:
+            model.load_state_dict(load_file(self.best))
+        except SafetensorError as error:
+            raise UserError(f"{self.best} is damaged ({error}). Train again, or resume the run.") from error
+        except RuntimeError as error:
+            raise UserError(f"{self.best} does not fit {self.config}: {error}") from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """JSON, written aside and renamed."""
+    write_atomically(path, json.dumps(value, indent=1, allow_nan=False))
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None) -> None:
+    """Tensors to a safetensors file, written aside and renamed."""
+    # safetensors refuses tensors that share memory or are strided; copies are neither. The bytes are made in
+    # memory first, so that a full disk is met by write_atomically, which knows how to tell it.
+    tensors = {key: value.detach().contiguous().clone() for key, value in state.items()}
+    write_atomically(path, save(tensors, metadata=dict(metadata or {})))
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands; small enough for a safetensors header."""
+
+    epoch: int = 0
+    step: int = 0
+    global_step: int = 0
+    seconds: float = 0.0
+    best: dict[str, Any] | None = None
+    validations_since_best: int = 0
+    done: bool = False
+
+
+def save_state(
+    path: Path, *, model: nn.Module, averaged: Mapping[str, Tensor] | None, optimizer: Optimizer, progress: Progress
+) -> None:
+    """Everything a bit-exact resume needs. Randomness is keyed by step, so no generator state is in it."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"averaged.{key}": value for key, value in (averaged or {}).items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    save_weights(path, tensors, metadata={"progress": json.dumps(vars(progress))})
+
+
+def load_state(
+    path: Path, *, model: nn.Module, averaged: Mapping[str, Tensor] | None, optimizer: Optimizer
+) -> Progress:
+    """Put a saved state back; tensors are copied into the ones that exist.
+
+    Raises:
+        UserError: there is no state, it is damaged, or it belongs to another experiment.
+    """
+    if not path.is_file():
+        raise UserError(f"There is nothing to resume: {path} does not exist.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is damaged ({error}); it cannot be resumed. Start the run again.") from error
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "averaged": {}, "optimizer": {}}
+    for key, value in tensors.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = value
+    try:
+        model.load_state_dict(parts["model"])
+    except RuntimeError as error:
+        raise UserError(f"{path} belongs to another experiment: {error}") from error
+    with torch.no_grad():
+        for name, value in (averaged or {}).items():
+            value.copy_(parts["averaged"][name])
+    saved = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in parts["optimizer"].items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
+    return progress

@@ -1,0 +1,27 @@
+"""Truth -> target, raw + target -> loss, raw -> points. Next: model.py."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sightline.codecs.coords import CoordsCodecConfig
+from sightline.codecs.heatmap import HeatmapCodecConfig
+from sightline.codecs.integral import IntegralCodecConfig
+from sightline.codecs.simcc import SimccCodecConfig
+from sightline.codecs.summed_heatmap import SummedHeatmapCodecConfig
+from sightline.pieces import PieceConfig
+
+CODECS: dict[str, type[PieceConfig]] = {
+    "coords": CoordsCodecConfig,
+    "heatmap": HeatmapCodecConfig,
+    "summed-heatmap": SummedHeatmapCodecConfig,
+    "integral": IntegralCodecConfig,
+    "simcc": SimccCodecConfig,
+}
+
+CodecConfig = Annotated[
+    CoordsCodecConfig | HeatmapCodecConfig | SummedHeatmapCodecConfig | IntegralCodecConfig | SimccCodecConfig,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,160 @@
+"""Gaussian targets as row and column factors, and losses that never build the dense map.
+
+A Gaussian map is the outer product of one factor along y and one along x. So
+    sum (P - T)^2 = sum P^2 - 2 gy' P gx + |gy|^2 |gx|^2
+    sum BCE(P, T) = sum softplus(P) - gy' P gx
+    CE(P, T / sum T) = logsumexp P - gy' P gx / (sum gy sum gx)
+and neither T nor P - T is ever stored. Each loss is one autograd function: the forward walks
+over P in slices that fit the cache, the backward writes the gradient into a single tensor.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.geometry import cell_centres
+
+# Elements of P handled at a time: 256 Ki floats are 1 MiB and stay in the cache of one core.
+SLICE = 1 << 18
+
+
+def factors(
+    points_xy: Float[Tensor, "B K 2"], *, count: int, stride: float, sigma: float, axis: int
+) -> Float[Tensor, "B K L"]:
+    """exp(-(c - x)^2 / (2 s^2)) at the centres of `count` cells along one axis.
+
+    Args:
+        points_xy: in input pixels; nothing is rounded.
+        count: number of cells.
+        stride: input pixels per cell along this axis.
+        sigma: in cells.
+        axis: 0 for x, 1 for y.
+    """
+    centres = torch.as_tensor(cell_centres(count, stride), dtype=points_xy.dtype, device=points_xy.device)
+    distance = (centres - points_xy[..., axis, None]) / (sigma * stride)
+    return torch.exp(-0.5 * distance.square())
+
+
+def nearest_cell(points_xy: Float[Tensor, "B K 2"], *, count: int, stride: float, axis: int) -> Float[Tensor, "B K L"]:
+    """One-hot factor of the cell that holds the point: the "single pixel" target."""
+    cell = (points_xy[..., axis] / stride).floor().long().clamp(0, count - 1)
+    return F.one_hot(cell, count).to(points_xy.dtype)
+
+
+def mse(logits: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+    """Sum over cells of (P - gy gx)^2 for each point: [B, K]."""
+    return _SquaredError.apply(logits, gy, gx)
+
+
+def bce(logits: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+    """Sum over cells of the log loss of sigmoid(P) against gy gx for each point: [B, K]."""
+    return _LogLoss.apply(logits, gy, gx)
+
+
+def cross_entropy(logits: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+    """Cross-entropy of softmax(P) over all cells against gy gx scaled to sum 1, for each point: [B, K]."""
+    gy = gy / gy.sum(dim=-1, keepdim=True).clamp_min(1e-12)
+    gx = gx / gx.sum(dim=-1, keepdim=True).clamp_min(1e-12)
+    return _CrossEntropy.apply(logits, gy, gx)
+
+
+def l1(logits: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+    """Sum over cells of |P - gy gx| for each point: [B, K]. No closed form: the target lives slice by slice."""
+    return _AbsoluteError.apply(logits, gy, gx)
+
+
+def _slices(logits: Tensor) -> list[slice]:
+    """Slices of the flattened (B K) axis of about SLICE elements each."""
+    rows, cells = logits.shape[0], logits[0].numel()
+    step = max(1, SLICE // max(1, cells))
+    return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]
+
+
+def _inner(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+    """gy' P gx for each row: [n, h, w], [n, h], [n, w] -> [n]."""
+    return torch.bmm(torch.bmm(gy[:, None, :], p), gx[:, :, None]).flatten()
+
+
+class _Separable(torch.autograd.Function):
+    """Flattens B and K, walks in slices, and scales the gradient of every row by what comes from above."""
+
+    @staticmethod
+    def row_losses(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+        """The loss of each row: [n, h, w] -> [n]."""
+        raise NotImplementedError
+
+    @staticmethod
+    def write_gradient(p: Tensor, gy: Tensor, gx: Tensor, scale: Tensor, out: Tensor) -> None:
+        """The gradient of each row times its scale [n], written into out [n, h, w]."""
+        raise NotImplementedError
+
+    @classmethod
+    def forward(cls, ctx, logits: Tensor, gy: Tensor, gx: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN001
+        """Losses [B, K]."""
+        ctx.save_for_backward(logits, gy, gx)
+        p, y, x = logits.flatten(0, 1), gy.flatten(0, 1), gx.flatten(0, 1)  # [B, K, h, w] -> [B*K, h, w]
+        losses = torch.cat([cls.row_losses(p[part], y[part], x[part]) for part in _slices(p)])
+        return losses.unflatten(0, logits.shape[:2])
+
+    @classmethod
+    def backward(cls, ctx, above: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]  # noqa: ANN001
+        """Gradient for the logits only: targets are constants."""
+        logits, gy, gx = ctx.saved_tensors
+        p, y, x, scale = logits.flatten(0, 1), gy.flatten(0, 1), gx.flatten(0, 1), above.flatten()
+        out = torch.empty_like(p)
+        for part in _slices(p):
+            cls.write_gradient(p[part], y[part], x[part], scale[part], out[part])
+        return out.unflatten(0, logits.shape[:2]), None, None
+
+
+class _SquaredError(_Separable):
+    @staticmethod
+    def row_losses(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+        squared = torch.linalg.vector_norm(p, dim=(1, 2)).square()
+        constant = torch.linalg.vector_norm(gy, dim=1).square() * torch.linalg.vector_norm(gx, dim=1).square()
+        return squared - 2 * _inner(p, gy, gx) + constant
+
+    @staticmethod
+    def write_gradient(p: Tensor, gy: Tensor, gx: Tensor, scale: Tensor, out: Tensor) -> None:
+        scaled = 2 * scale[:, None, None]
+        torch.mul(p, scaled, out=out)
+        out.baddbmm_(gy[:, :, None] * -scaled, gx[:, None, :])
+
+
+class _LogLoss(_Separable):
+    @staticmethod
+    def row_losses(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+        return F.softplus(p).sum(dim=(1, 2)) - _inner(p, gy, gx)
+
+    @staticmethod
+    def write_gradient(p: Tensor, gy: Tensor, gx: Tensor, scale: Tensor, out: Tensor) -> None:
+        torch.sigmoid(p, out=out)
+        out.mul_(scale[:, None, None])
+        out.baddbmm_(gy[:, :, None] * -scale[:, None, None], gx[:, None, :])
+
+
+class _CrossEntropy(_Separable):
+    @staticmethod
+    def row_losses(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+        return torch.logsumexp(p, dim=(1, 2)) - _inner(p, gy, gx)
+
+    @staticmethod
+    def write_gradient(p: Tensor, gy: Tensor, gx: Tensor, scale: Tensor, out: Tensor) -> None:
+        out.copy_(torch.softmax(p.flatten(1), dim=1).view_as(p))
+        out.mul_(scale[:, None, None])
+        out.baddbmm_(gy[:, :, None] * -scale[:, None, None], gx[:, None, :])
+
+
+class _AbsoluteError(_Separable):
+    @staticmethod
+    def row_losses(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
+        return (p - gy[:, :, None] * gx[:, None, :]).abs_().sum(dim=(1, 2))
+
+    @staticmethod
+    def write_gradient(p: Tensor, gy: Tensor, gx: Tensor, scale: Tensor, out: Tensor) -> None:
+        out.copy_(p)
+        out.baddbmm_(-gy[:, :, None], gx[:, None, :])
+        out.sign_().mul_(scale[:, None, None])

@@ -1,0 +1,255 @@
+"""`Experiment`: everything that decides a run, frozen and typed; and how a user changes it.
+
+A recipe is a function that returns an Experiment. `--use neck=fpn` swaps a piece through
+its folder's table, `--set train.lr=1e-3` overrides a value; the same models validate both, all
+mistakes are told at once. A run stores its resolved Experiment as YAML and needs nothing else.
+Next: transforms.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from sightline.backbones import BACKBONES, BackboneConfig
+from sightline.codecs import CODECS, CodecConfig
+from sightline.errors import UserError, unknown_name
+from sightline.heads import HEADS, HeadConfig
+from sightline.necks import NECKS, NeckConfig
+from sightline.pieces import PieceConfig
+from sightline.records import Skeleton
+
+PIECES: dict[str, dict[str, type[PieceConfig]]] = {
+    "backbone": BACKBONES,
+    "neck": NECKS,
+    "head": HEADS,
+    "codec": CODECS,
+}
+
+
+class SkeletonConfig(PieceConfig):
+    """The points of the model: names, mirror twins, lines to draw. Training takes them from the data."""
+
+    names: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def of(skeleton: Skeleton) -> SkeletonConfig:
+        """From the data set's skeleton."""
+        return SkeletonConfig(names=skeleton.names, flip_pairs=skeleton.flip_pairs, edges=skeleton.edges)
+
+    def skeleton(self) -> Skeleton:
+        """As the rest of the program uses it."""
+        return Skeleton(names=self.names, flip_pairs=self.flip_pairs, edges=self.edges)
+
+
+class DataConfig(PieceConfig):
+    """What the network sees of a picture, and which part of the data it never trains on."""
+
+    input_hw: tuple[int, int] = Field((128, 128), description="the network's input: height, width")
+    channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
+    crop: Literal["auto", "points", "box", "image"] = Field(
+        "auto",
+        description="points: the box around the true points; box: the label file's box; image: the whole picture; "
+        "auto: box where all records have one, image for DeepLabCut projects, else points",
+    )
+    margin: float = Field(0.2, ge=0, description="the crop box is enlarged by this share of its size")
+    keep_aspect: bool = Field(True, description="grow the box to the input's aspect instead of stretching it")
+    points: tuple[str, ...] | None = Field(None, description="train on these points only, by name or number")
+    val_fraction: float = Field(0.1, gt=0, lt=1, description="share of the records kept for validation")
+    split_by: Literal["auto", "given", "group", "random", "order"] = Field("auto", description="how it is chosen")
+    split_seed: int = 0
+    workers: int | Literal["auto"] = Field("auto", description="loader processes; auto: one on 2 cores, at most 8")
+    cache_mb: int = Field(1024, ge=0, description="decoded pictures kept in memory up to this size")
+
+
+class AugmentConfig(PieceConfig):
+    """One random affine map and one random colour change for every training sample."""
+
+    rotate_deg: float = Field(0.0, ge=0, le=180)
+    shear: float = Field(0.0, ge=0, lt=1, description="x-shear up to this fraction")
+    shift: float = Field(0.0, ge=0, lt=1, description="shift up to this fraction of the crop")
+    scale_min: float = Field(1.0, gt=0, description="zoom out to this factor")
+    scale_max: float = Field(1.0, gt=0, description="zoom in to this factor")
+    flip: float = Field(0.0, ge=0, le=1, description="probability of a mirror image, twins swapped")
+    flip_swaps_twins: bool = Field(
+        True, description="false rebuilds a published mistake: all points meet on the middle line"
+    )
+    brightness: float = Field(0.0, ge=0, lt=1)
+    contrast: float = Field(0.0, ge=0, lt=1)
+    saturation: float = Field(0.0, ge=0)
+    hue: float = Field(0.0, ge=0, le=0.5)
+    grey: float = Field(0.0, ge=0, le=1, description="probability of a grey picture")
+    blur: float = Field(0.0, ge=0, le=1, description="probability of a Gaussian blur")
+    noise_std: float = Field(0.0, ge=0, lt=1, description="Gaussian noise; see noise_draw")
+    noise_draw: Literal["each-image", "constant"] = Field(
+        "each-image", description="std uniform in 0..noise_std, or always it"
+    )
+    occlude: float = Field(0.0, ge=0, le=1, description="probability of a random patch over the picture")
+    leaving: Literal["mask", "retry"] = Field(
+        "mask", description="points that leave the input: mask them, or draw up to 5 times and then keep the plain crop"
+    )
+
+
+class TrainConfig(PieceConfig):
+    """The loop."""
+
+    epochs: int = Field(10, ge=1)
+    batch: int = Field(32, ge=1, description="samples an optimiser step, over all processes and accumulated parts")
+    accumulate: int = Field(1, ge=1, description="parts that a batch is computed in")
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(1e-3, gt=0)
+    backbone_lr: float = Field(1.0, ge=0, description="times lr, for the backbone")
+    neck_lr: float = Field(1.0, ge=0, description="times lr, for the neck")
+    head_lr: float = Field(1.0, ge=0, description="times lr, for the head")
+    weight_decay: float = Field(0.01, ge=0)
+    decay_norm_and_bias: bool = Field(False, description="also decay one-dimensional parameters")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
+    schedule: Literal["constant", "step", "cosine", "one-cycle", "linear"] = "cosine"
+    step_epochs: int = Field(3, ge=1, description="step: epochs between drops")
+    step_factor: float = Field(0.1, gt=0, le=1, description="step: factor of a drop")
+    warmup_steps: int = Field(0, ge=0, description="linear warm-up; one-cycle has its own")
+    clip_norm: float | None = Field(None, gt=0, description="largest gradient norm")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of the averaged weights, which are then the ones used"
+    )
+    patience: int | None = Field(None, ge=1, description="stop after so many validations without a better one")
+    validate_every: int = Field(1, ge=1, description="epochs between validations")
+    precision: Literal["32", "bf16", "16"] = "32"
+    seed: int = 0
+    save_minutes: float = Field(5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step")
+    init: Literal["default", "kaiming"] = Field(
+        "default", description="kaiming: re-initialise every new convolution and layer"
+    )
+
+
+class EvaluateConfig(PieceConfig):
+    """How predictions are scored. Crops from true points are jittered: nobody gets perfect boxes."""
+
+    jitter: float = Field(0.1, ge=0, lt=1, description="crop boxes are shifted and scaled by up to this, seeded")
+    seed: int = 0
+    batch: int = Field(64, ge=1)
+    flip_average: bool = Field(False, description="average with the prediction on the mirror image")
+    pck: tuple[float, ...] = Field((0.05, 0.1), description="thresholds of the share of correct points")
+
+
+class Experiment(PieceConfig):
+    """A recipe, resolved."""
+
+    recipe: str
+    skeleton: SkeletonConfig
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    backbone: BackboneConfig
+    neck: NeckConfig
+    head: HeadConfig
+    codec: CodecConfig
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    def to_yaml(self) -> str:
+        """The whole experiment as YAML that `from_yaml` reads back to an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=110)
+
+
+def from_yaml(text: str, *, where: str) -> Experiment:
+    """Read an experiment; raises UserError naming every unknown key and wrong value."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{where} holds no settings. Expected the keys {', '.join(Experiment.model_fields)}.")
+    return _validated(values, where=where)
+
+
+def override(experiment: Experiment, *, use: Sequence[str] = (), sets: Sequence[str] = ()) -> Experiment:
+    """Apply `slot=piece` swaps, then `a.b=value` settings.
+
+    Raises:
+        UserError: unknown slots, pieces, keys or wrong values; all at once, with "did you mean".
+    """
+    values = experiment.model_dump(mode="json")
+    for text in use:
+        slot, piece = _pair(text, "--use", "neck=fpn")
+        if slot not in PIECES:
+            raise unknown_name("piece slot", slot, PIECES)
+        if piece not in PIECES[slot]:
+            raise unknown_name(slot, piece, PIECES[slot])
+        values[slot] = {"kind": piece}
+    for text in sets:
+        key, value = _pair(text, "--set", "train.lr=1e-3")
+        _assign(values, key.split("."), _scalar(value), full=key)
+    return _validated(values, where="--use/--set")
+
+
+def _pair(text: str, option: str, example: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise UserError(f"{option} {text}: expected KEY=VALUE, for example {option} {example}.")
+    return key.strip(), value.strip()
+
+
+def _scalar(text: str) -> object:
+    """A YAML value; `1e-3` too, which YAML 1.1 reads as text."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _assign(values: dict[str, Any], path: Sequence[str], value: object, *, full: str) -> None:
+    """Set a nested key that exists (or that its model will judge)."""
+    node = values
+    for part in path[:-1]:
+        if not isinstance(node.get(part), dict):
+            raise unknown_name("setting", full, _flat_keys(values))
+        node = node[part]
+    node[path[-1]] = value
+
+
+def _flat_keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in values.items():
+        keys += _flat_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return keys
+
+
+def _validated(values: dict[str, Any], *, where: str) -> Experiment:
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(item, values) for item in error.errors()]
+        raise UserError(f"{where}: " + " ".join(lines)) from None
+
+
+def _explain(item: Any, values: dict[str, Any]) -> str:  # noqa: ANN401 (pydantic's error dictionaries)
+    """One pydantic error in words, with the nearest legal key for an unknown one."""
+    path = [str(part) for part in item["loc"] if not (isinstance(part, str) and part in _kinds())]
+    name = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        section = _section_keys(path[:-1], values)
+        return str(unknown_name("setting", name, [".".join([*path[:-1], key]) for key in section]))
+    return f"{name} = {item.get('input')!r}: {item['msg']}."
+
+
+def _kinds() -> set[str]:
+    return {kind for table in PIECES.values() for kind in table} - set(PIECES)
+
+
+def _section_keys(path: Sequence[str], values: dict[str, Any]) -> list[str]:
+    """The legal keys of one section."""
+    if not path:
+        return list(Experiment.model_fields)
+    section = path[0]
+    if section in PIECES:
+        return list(PIECES[section][values[section]["kind"]].model_fields)
+    field = Experiment.model_fields[section].annotation
+    return list(getattr(field, "model_fields", {}))

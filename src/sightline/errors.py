@@ -1,0 +1,46 @@
+"""The errors that a user can cause, each with a message that says what to do.
+
+Every message has three parts: what was found, what was expected, what to do.
+The command line prints it as one paragraph and exits with 2; no traceback.
+Next: records.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave: data, names, paths, settings."""
+
+
+class PieceMismatch(UserError):
+    """Two pieces of a model do not fit together."""
+
+    def __init__(self, *, giver: str, gives: str, taker: str, needs: str, fitting: Iterable[str]) -> None:
+        """Name both pieces, what one gives, what the other needs, and what would fit."""
+        names = ", ".join(sorted(fitting)) or "none"
+        super().__init__(f"{giver} gives {gives}, but {taker} needs {needs}. Pieces that fit {taker}: {names}.")
+
+
+class MissingExtra(UserError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, *, feature: str, extra: str) -> None:
+        """Name the feature and the extra that brings what it needs."""
+        super().__init__(f"{feature} needs the extra '{extra}': pip install 'sightline[{extra}]'.")
+
+
+def unknown_name(what: str, name: str, legal: Iterable[str]) -> UserError:
+    """An error for a name that is not in a closed set, with the nearest legal one.
+
+    Args:
+        what: the kind of thing, as the user calls it ("recipe", "codec").
+        name: what the user wrote.
+        legal: every name that would have been accepted.
+    """
+    names = sorted(legal)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return UserError(f"There is no {what} '{name}'.{hint} Known: {', '.join(names) or 'none'}.")

@@ -1,0 +1,180 @@
+"""Samples -> Batch: which record comes when, and who makes it.
+
+The order of an epoch is a permutation keyed by (seed, epoch), a sample's randomness is keyed by
+(seed, epoch, record): a run can stop after any step and go on with the very same batches,
+with any number of workers. Each process takes its share of every global batch. Next: backbones/
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.images import read_image
+from sightline.records import Record
+from sightline.transforms import Framing, base_box, plain_sample, training_sample
+from sightline.types import Batch, Sample
+
+Key = tuple[int, int]  # (epoch, index of the record)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """How far a run has come: `step` batches of `epoch` are done."""
+
+    epoch: int = 0
+    step: int = 0
+
+
+class EpochSampler:
+    """Batches of keys from a position to the end of its epoch, for one of several processes."""
+
+    def __init__(self, *, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        assert batch % world == 0, f"batch {batch} over {world} processes"
+        self.count, self.seed, self.rank, self.world = count, seed, rank, world
+        # Fewer records than a batch: one smaller batch an epoch, cut so that every process gets as many.
+        self.batch = batch if count >= batch else count - count % world
+        self.position = Position()
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; a rest smaller than a batch waits for the next epoch's shuffle."""
+        return self.count // self.batch
+
+    def __len__(self) -> int:
+        """Batches that are left of this epoch."""
+        return self.steps - self.position.step
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """This process's part of every batch that is left."""
+        epoch = self.position.epoch
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        for step in range(self.position.step, self.steps):
+            batch = order[step * self.batch : (step + 1) * self.batch]
+            yield [(epoch, int(index)) for index in batch[self.rank :: self.world]]
+
+
+class Pictures:
+    """Decoded pictures, kept in memory while they fit `cache_mb`; decoded anew otherwise.
+
+    A photo much larger than the input is decoded at a half, a quarter or an eighth. The memory is
+    filled before loader processes are forked, so that they share it.
+    """
+
+    def __init__(self, records: Sequence[Record], data: DataConfig) -> None:
+        self.records, self.data = records, data
+        self.kept: dict[int, np.ndarray] = {}
+        need = sum(math.prod(r.size_hw or (0, 0)) * data.channels for r in records)
+        if need <= data.cache_mb * 2**20:
+            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+                self.kept = dict(enumerate(pool.map(self._decode, range(len(records)))))
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """[H, W, C] uint8, perhaps shrunk."""
+        kept = self.kept.get(index)
+        return kept if kept is not None else self._decode(index)
+
+    def _decode(self, index: int) -> np.ndarray:
+        record = self.records[index]
+        assert record.size_hw is not None
+        x0, y0, x1, _ = base_box(record, record.size_hw, self.data)
+        # Half as much again as the input shows, so that zooming in does not blur.
+        wanted = min(1.0, 1.5 * self.data.input_hw[1] / max(1.0, x1 - x0))
+        height, width = record.size_hw
+        shrink_to = (math.ceil(height * wanted), math.ceil(width * wanted))
+        return read_image(record.path, channels=self.data.channels, shrink_to=shrink_to)
+
+
+class TrainingSamples(TorchDataset[Sample]):
+    """(epoch, index) -> augmented sample."""
+
+    def __init__(self, pictures: Pictures, *, framing: Framing, augment: AugmentConfig, seed: int) -> None:
+        self.pictures, self.framing, self.augment, self.seed = pictures, framing, augment, seed
+
+    def __getitem__(self, key: Key) -> Sample:
+        """The same sample whenever it is asked for."""
+        epoch, index = key
+        return training_sample(
+            self.pictures.records[index],
+            self.pictures[index],
+            framing=self.framing,
+            augment=self.augment,
+            rng=np.random.default_rng([self.seed, epoch, index]),
+            index=index,
+        )
+
+
+class PlainSamples(TorchDataset[Sample]):
+    """index -> the sample that validation sees."""
+
+    def __init__(self, pictures: Pictures, *, framing: Framing, evaluate: EvaluateConfig) -> None:
+        self.pictures, self.framing, self.evaluate = pictures, framing, evaluate
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.pictures.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The same sample whenever it is asked for."""
+        return plain_sample(
+            self.pictures.records[index],
+            self.pictures[index],
+            framing=self.framing,
+            evaluate=self.evaluate,
+            index=index,
+        )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples; pictures become [B, C, H, W] with channels-last memory."""
+    images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
+    return Batch(
+        images=images,
+        points_xy=torch.from_numpy(np.stack([s.points_xy for s in samples])),
+        visible=torch.from_numpy(np.stack([s.visible for s in samples])),
+        to_input=torch.from_numpy(np.stack([s.to_input for s in samples])).float(),
+        index=torch.tensor([s.index for s in samples]),
+    )
+
+
+def training_loader(samples: TrainingSamples, sampler: EpochSampler, *, workers: int) -> DataLoader[Batch]:
+    """Batches from the sampler's position on; workers live as long as the loader."""
+    return DataLoader(
+        samples,
+        batch_sampler=sampler,  # type: ignore[arg-type]  (keys are pairs, not numbers)
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_quiet_worker,
+    )
+
+
+def plain_loader(samples: PlainSamples, *, batch: int, workers: int) -> DataLoader[Batch]:
+    """All samples in order."""
+    return DataLoader(samples, batch_size=batch, collate_fn=collate, num_workers=workers, worker_init_fn=_quiet_worker)
+
+
+def worker_count(setting: int | str) -> int:
+    """Loader processes: the number set, or one on two cores, up to eight on many."""
+    if isinstance(setting, int):
+        return setting
+    return max(1, min(8, (os.cpu_count() or 1) // 2))
+
+
+def _quiet_worker(_: int) -> None:
+    """Ctrl-C is for the main process alone, and a loader process has one core."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,29 @@
+"""Feature maps -> feature maps, or one vector. Next: heads/."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sightline.necks.bifpn import BifpnNeckConfig
+from sightline.necks.deconv import DeconvNeckConfig
+from sightline.necks.fpn import FpnNeckConfig
+from sightline.necks.gap import GapNeckConfig
+from sightline.necks.none import NoNeckConfig
+from sightline.necks.unet_decoder import UnetDecoderConfig
+from sightline.pieces import PieceConfig
+
+NECKS: dict[str, type[PieceConfig]] = {
+    "none": NoNeckConfig,
+    "gap": GapNeckConfig,
+    "fpn": FpnNeckConfig,
+    "bifpn": BifpnNeckConfig,
+    "unet-decoder": UnetDecoderConfig,
+    "deconv": DeconvNeckConfig,
+}
+
+NeckConfig = Annotated[
+    NoNeckConfig | GapNeckConfig | FpnNeckConfig | BifpnNeckConfig | UnetDecoderConfig | DeconvNeckConfig,
+    Field(discriminator="kind"),
+]

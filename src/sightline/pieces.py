@@ -1,0 +1,50 @@
+"""What every interchangeable piece has in common: a frozen typed config that can build it.
+
+A piece is one file with one config class. Its folder's `__init__.py` holds one literal
+table, key -> config class. `--use neck=fpn` picks a config from such a table.
+Next: backbones/
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from sightline.types import FeatureMaps, FeatureSpec
+
+
+class PieceConfig(BaseModel):
+    """Base of every config: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    summary: ClassVar[str] = ""
+
+
+def spec_of(maps: FeatureMaps, size_hw: tuple[int, int]) -> FeatureSpec:
+    """Describe feature maps that came from a picture of `size_hw`."""
+    height, _ = size_hw
+    return FeatureSpec(
+        channels=tuple(m.shape[1] for m in maps.maps),
+        strides=tuple(height / m.shape[2] for m in maps.maps),
+        sizes_hw=tuple((m.shape[2], m.shape[3]) for m in maps.maps),
+    )
+
+
+def fake_images(channels: int, size_hw: tuple[int, int]) -> Tensor:
+    """Two pictures without memory, to learn shapes from (two, for batch normalisation in training mode)."""
+    return torch.empty(2, channels, *size_hw, device="meta")
+
+
+def fake_maps(spec: FeatureSpec) -> FeatureMaps:
+    """Feature maps without memory, of the shapes that a spec promises."""
+    levels = zip(spec.channels, spec.sizes_hw, strict=True)
+    return FeatureMaps(maps=tuple(torch.empty(2, c, h, w, device="meta") for c, (h, w) in levels))
+
+
+def conv_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, groups: int = 1) -> nn.Sequential:
+    """Convolution with padding that keeps the size, batch normalisation, ReLU."""
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

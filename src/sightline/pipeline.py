@@ -1,0 +1,325 @@
+"""From a data path and a recipe to a finished run, and from a run back to a model.
+
+The command line and the Python interface both go through here. Next: predict.py, cli.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sightline.checkpoint import RunFolder, write_json
+from sightline.codecs.protocol import Codec
+from sightline.config import DataConfig, Experiment, SkeletonConfig, override
+from sightline.devices import machine
+from sightline.errors import UserError, unknown_name
+from sightline.evaluate import Evaluation, evaluate
+from sightline.evaluate import write as write_evaluation
+from sightline.files import write_atomically
+from sightline.inspect import count_parameters
+from sightline.model import Locator, build, codec_for
+from sightline.readers import check_flip_order, read_dataset
+from sightline.records import Dataset, Record
+from sightline.report.page import write_report
+from sightline.scan import require_clean, scan
+from sightline.splits import Split, part_of, split_dataset
+from sightline.train import Outcome, Watcher, train
+
+VERSION = "0.1.0"
+RUN_VAL = "run-val"  # --split: the records that the run itself kept for validation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A data set that has been read, scanned and divided, and the experiment that fits it."""
+
+    experiment: Experiment
+    dataset: Dataset
+    split: Split
+    decisions: tuple[str, ...]
+
+
+def load_data(path: Path, *, skip_broken: bool, format: str | None = None) -> Dataset:
+    """Read, scan every picture, and stop with all errors at once.
+
+    Raises:
+        UserError: no data set, or errors in it and not `skip_broken`.
+    """
+    dataset = scan(read_dataset(path, format=format))
+    swapped = check_flip_order(dataset)
+    return require_clean(replace(dataset, problems=(*dataset.problems, *swapped)), skip_broken=skip_broken)
+
+
+def prepare(experiment: Experiment, dataset: Dataset) -> Prepared:
+    """Fit an experiment to a data set: its points, crop, split, batch.
+
+    Raises:
+        UserError: points that are not there, or too little data to divide.
+    """
+    decisions: list[str] = []
+    dataset = _labelled(_selected(dataset, experiment.data.points), decisions)
+    crop = _resolve_crop(experiment.data, dataset)
+    if crop != experiment.data.crop:
+        decisions.append(f"data.crop=auto became {crop}")
+    data = experiment.data.model_copy(update={"crop": crop})
+    split = split_dataset(dataset, val_fraction=data.val_fraction, seed=data.split_seed, by=data.split_by)
+    decisions.append(f"{len(split.train)} records train, {len(split.val)} validate (split by {split.by})")
+    augment = experiment.augment
+    if augment.flip and not dataset.skeleton.flip_pairs and len(dataset.skeleton) > 1 and augment.flip_swaps_twins:
+        augment = augment.model_copy(update={"flip": 0.0})
+        decisions.append("augment.flip is off: the data name no left/right twins, and a mirror image would be wrong")
+    fitted = experiment.model_copy(
+        update={"data": data, "augment": augment, "skeleton": SkeletonConfig.of(dataset.skeleton)}
+    )
+    return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
+
+
+def _selected(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
+    """The data set with some of its points, by name or number."""
+    if points is None:
+        return dataset
+    names = dataset.skeleton.names
+    keep = []
+    for point in points:
+        if point in names:
+            keep.append(names.index(point))
+        elif point.isdigit() and int(point) < len(names):
+            keep.append(int(point))
+        else:
+            raise unknown_name("point", point, names)
+    records = [record.select(keep) for record in dataset.records]
+    return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
+
+
+def _labelled(dataset: Dataset, decisions: list[str]) -> Dataset:
+    """Without the records that show no labelled point: nothing can be learnt or scored on them."""
+    records = [record for record in dataset.records if record.visible.any()]
+    if not records:
+        raise UserError(f"{dataset.root}: none of the {len(dataset)} records has a labelled point. Label some first.")
+    if len(records) < len(dataset):
+        decisions.append(f"{len(dataset) - len(records)} records without a labelled point are left out")
+    return dataset.with_records(records)
+
+
+def _resolve_crop(data: DataConfig, dataset: Dataset) -> str:
+    """What `crop="auto"` means for a data set."""
+    if data.crop != "auto":
+        return data.crop
+    if all(record.box_xyxy is not None for record in dataset.records):
+        return "box"
+    if dataset.format == "deeplabcut" or len(dataset.skeleton) < 3:
+        return "image"  # whole frames are what such projects predict on, and one point spans no box
+    return "points"
+
+
+def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
+    """A folder for a run: the one named, or the next free number below runs/.
+
+    Raises:
+        UserError: it holds a run already and this is no resume, or the reverse.
+    """
+    if out is None:
+        if resume:
+            raise UserError("--resume needs --out RUN: the folder of the run to go on with.")
+        number = 1
+        while (out := Path("runs") / f"{recipe}-{number:03d}").exists():
+            number += 1
+    folder = RunFolder(out)
+    if folder.config.exists() and not resume:
+        raise UserError(f"{out} already holds a run. Go on with it by --resume, or choose another --out.")
+    if resume and not folder.config.exists():
+        raise UserError(f"{out} holds no run to resume (no config.yaml). Start one without --resume.")
+    if out.is_file():
+        raise UserError(f"--out {out} is a file. Name a folder.")
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finished:
+    """A training that ended, its folder and (unless interrupted) its evaluation."""
+
+    folder: RunFolder
+    outcome: Outcome
+    evaluation: Evaluation | None
+    report: Path | None
+
+
+def train_run(
+    prepared: Prepared,
+    folder: RunFolder,
+    *,
+    command: str,
+    device: str,
+    resume: bool = False,
+    processes: int = 1,
+    nodes: int = 1,
+    weight_folders: Sequence[Path] = (),
+    watchers: Sequence[Watcher] = (),
+    on_ready: Callable[[], None] = lambda: None,
+) -> Finished:
+    """Train, evaluate on the validation part with the best weights, and write the report."""
+    leader = int(os.environ.get("RANK", "0")) == 0
+    if resume:
+        _require_same(folder, prepared)
+    elif leader:
+        write_atomically(folder.config, prepared.experiment.to_yaml())
+        parts = {"train": prepared.split.train, "val": prepared.split.val}
+        write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
+        write_json(folder.info, _run_info(prepared, command=command))
+    on_ready()
+    outcome = train(
+        prepared.experiment,
+        prepared.split,
+        folder.path,
+        device=device,
+        processes=processes,
+        nodes=nodes,
+        resume=resume,
+        weight_folders=weight_folders,
+        watchers=watchers,
+    )
+    if outcome.interrupted or not leader:
+        return Finished(folder=folder, outcome=outcome, evaluation=None, report=None)
+    model, codec = load_run(folder)
+    model.to(device)
+    experiment = prepared.experiment
+    evaluation = evaluate(model, codec, prepared.split.val, experiment=experiment, device=device)
+    validation = prepared.dataset.with_records(prepared.split.val)
+    context = {"data": str(prepared.dataset.root), "split": "val", "data_fingerprint": validation.fingerprint()}
+    write_evaluation(evaluation, folder, context=context, model=model)
+    info = _run_info(prepared, command=command)
+    info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
+    write_json(folder.info, info)
+    return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=write_report(folder.path))
+
+
+def _require_same(folder: RunFolder, prepared: Prepared) -> None:
+    """A resumed run must go on with the same settings and records."""
+    if folder.experiment() != prepared.experiment:
+        raise UserError(f"{folder.config} differs from what this command asks for. Resume with the run's own command.")
+    stored = json.loads(folder.split.read_text())
+    now = {"train": [r.image_id for r in prepared.split.train], "val": [r.image_id for r in prepared.split.val]}
+    if stored != now:
+        raise UserError(f"The data set has changed since {folder.path} began: its records or their split differ.")
+
+
+def _run_info(prepared: Prepared, *, command: str) -> dict[str, Any]:
+    dataset, split = prepared.dataset, prepared.split
+    skipped = {p.image_id or p.where for p in dataset.errors}
+    return {
+        "recipe": prepared.experiment.recipe,
+        "command": command,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "machine": machine(),
+        "sightline": VERSION,
+        "data": {
+            "root": str(dataset.root),
+            "format": dataset.format,
+            "fingerprint": dataset.fingerprint(),
+            "train": len(split.train),
+            "val": len(split.val),
+            "skipped": len(skipped),
+            "problems": [str(problem) for problem in dataset.problems[:200]],
+            "decisions": list(prepared.decisions),
+        },
+        "skeleton": prepared.experiment.skeleton.model_dump(mode="json"),
+    }
+
+
+def load_run(folder: RunFolder) -> tuple[Locator, Codec]:
+    """The trained model of a run, in evaluation mode, and its codec.
+
+    Raises:
+        UserError: no run, or a damaged one.
+    """
+    experiment = folder.experiment()
+    # The weights come from the run itself; pretrained ones are not looked for again.
+    backbone = experiment.backbone
+    if hasattr(backbone, "weights"):
+        experiment = experiment.model_copy(update={"backbone": backbone.model_copy(update={"weights": "none"})})
+    model, _ = build(experiment)
+    folder.load_best(model)
+    return model.eval(), codec_for(experiment, model)
+
+
+def require_same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
+    """The data set with the model's points, chosen by the recipe's own selection.
+
+    Raises:
+        UserError: the names of the points differ.
+    """
+    chosen = _selected(dataset, experiment.data.points)
+    expected, found = experiment.skeleton.names, chosen.skeleton.names
+    if expected != found:
+        lacking = [name for name in expected if name not in found]
+        extra = [name for name in found if name not in expected]
+        raise UserError(
+            f"{dataset.root} has {len(found)} points, the model {len(expected)}; their names differ: "
+            f"missing {lacking[:6]}, unknown {extra[:6]}{'' if lacking or extra else ', or in another order'}. "
+            "Evaluate on data with the model's points."
+        )
+    return chosen
+
+
+def evaluate_run(
+    run: Path,
+    data: Path,
+    *,
+    split: str | None,
+    out: Path | None,
+    sets: Sequence[str],
+    format: str | None,
+    skip_broken: bool,
+    device: str,
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Score a run on a data set; with `out` also write tables, predictions and a report there.
+
+    Raises:
+        UserError: no run, no data, other points than the model's, or an unknown split.
+    """
+    folder = RunFolder(run)
+    experiment = override(folder.experiment(), sets=sets)
+    model, codec = load_run(folder)
+    model.to(device)
+    dataset = require_same_points(experiment, load_data(data, skip_broken=skip_broken, format=format))
+    dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
+    dataset = _labelled(dataset, [])
+    evaluation = evaluate(model, codec, dataset.records, experiment=experiment, device=device)
+    context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
+    if out is not None:
+        target = RunFolder(out)
+        write_evaluation(evaluation, target, context=context, model=model)
+        if out.resolve() != run.resolve():
+            for name in ("config.yaml", "run.json"):
+                write_atomically(out / name, (run / name).read_text(encoding="utf-8"))
+        write_report(out)
+    return evaluation, context
+
+
+def _validation_part(dataset: Dataset, folder: RunFolder) -> Dataset:
+    """The records that the run itself kept for validation, as far as this data set has them."""
+    kept = set(json.loads(folder.split.read_text(encoding="utf-8"))["val"])
+    records = [record for record in dataset.records if record.image_id in kept]
+    if not records:
+        raise UserError(f"{dataset.root} holds none of the {len(kept)} validation records of {folder.path}.")
+    return dataset.with_records(records)
+
+
+def part(dataset: Dataset, name: str | None) -> Dataset:
+    """The records of one part that the data set itself defines, or all of them.
+
+    Raises:
+        UserError: the data set defines no such part.
+    """
+    if name is None:
+        return dataset
+    records: list[Record] = [record for record in dataset.records if part_of(record) == name or record.split == name]
+    if not records:
+        parts = {record.split for record in dataset.records if record.split}
+        raise unknown_name("split", name, parts)
+    return dataset.with_records(records)

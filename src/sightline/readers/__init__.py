@@ -1,0 +1,106 @@
+"""Foreign label formats -> `Dataset`; the only folder that knows foreign conventions.
+
+One file is one format: `detect(path)` looks whether a file or folder is of it, `read(path)` reads
+it. What is wrong with labels is collected as problems; only what makes reading pointless raises.
+In: a path. Out: a Dataset. Next: ../splits.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sightline.errors import UserError, unknown_name
+from sightline.readers import (
+    coco_keypoints,
+    deeplabcut,
+    dlib_xml,
+    imm_asf,
+    kaggle_csv,
+    landmark_csv,
+    pts,
+    yolo_pose,
+)
+from sightline.readers.flip_order import check_flip_order
+from sightline.readers.kaggle_csv import read_submission
+from sightline.records import Dataset
+
+__all__ = ["FORMATS", "check_flip_order", "detect_format", "read_dataset", "read_submission"]
+
+Detect = Callable[[Path], bool]
+Read = Callable[[Path], Dataset]
+
+FORMATS: dict[str, tuple[Detect, Read]] = {
+    "landmark_csv": (landmark_csv.detect, landmark_csv.read),
+    "kaggle_csv": (kaggle_csv.detect, kaggle_csv.read),
+    "dlib_xml": (dlib_xml.detect, dlib_xml.read),
+    "pts": (pts.detect, pts.read),
+    "imm_asf": (imm_asf.detect, imm_asf.read),
+    "deeplabcut": (deeplabcut.detect, deeplabcut.read),
+    "coco_keypoints": (coco_keypoints.detect, coco_keypoints.read),
+    "yolo_pose": (yolo_pose.detect, yolo_pose.read),
+}
+
+_LOOKED_FOR = {
+    module.FORMAT: module.LOOKED_FOR
+    for module in (landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose)
+}
+
+# Where both fit, the left one is meant: a submission comes with the XML that names its pictures,
+# and iBUG's own archives keep .pts files beside the pictures of their XML.
+_COMES_WITH = {"kaggle_csv": ("dlib_xml", "pts"), "dlib_xml": ("pts",)}
+
+
+def read_dataset(path: str | Path, *, format: str | None = None) -> Dataset:
+    """Read a data set of any known format.
+
+    Args:
+        path: a label file, or the folder that holds the labels and pictures.
+        format: a key of `FORMATS` (`-` for `_` is fine); None finds it out.
+
+    Raises:
+        UserError: the path is not there, no format or more than one fits, the format is unknown,
+            or the files cannot be understood at all.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"There is no {path}. Expected a label file or a folder of labels and pictures: check the path."
+        )
+    name = detect_format(path) if format is None else format.strip().lower().replace("-", "_")
+    if name not in FORMATS:
+        raise unknown_name("format", name, FORMATS)
+    _, read = FORMATS[name]
+    return read(path)
+
+
+def detect_format(path: Path) -> str:
+    """The key of the one format that a file or folder is of.
+
+    Raises:
+        UserError: none fits (the message lists what was looked for and what is there), or several.
+    """
+    fitting = [name for name, (detect, _) in FORMATS.items() if detect(path)]
+    fitting = [name for name in fitting if not any(name in _COMES_WITH.get(other, ()) for other in fitting)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise UserError(
+            f"{path} fits several formats: {', '.join(fitting)}. Say which one is meant with --format, for example "
+            f"--format {fitting[0]}, or give the path of one label file."
+        )
+    looked_for = "; ".join(f"{name}: {what}" for name, what in _LOOKED_FOR.items())
+    raise UserError(
+        f"{path} holds no labels of a known format. Found: {_what_is_there(path)}. Looked for: {looked_for}."
+    )
+
+
+def _what_is_there(path: Path) -> str:
+    """A few names from a folder, or what a file is called and starts with."""
+    if path.is_dir():
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in path.iterdir())
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        return (", ".join(names[:8]) + more) or "an empty folder"
+    with path.open("rb") as stream:
+        start = stream.read(60).decode("utf-8", errors="replace").split("\n", 1)[0].strip()
+    return f"the file {path.name}, which starts with '{start}'" if start else f"the file {path.name}, which is empty"

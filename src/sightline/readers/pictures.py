@@ -1,0 +1,113 @@
+"""Finding the picture that a label file names.
+
+Label files travel: their paths are absolute, or written on Windows, or relative to a folder
+that was renamed. In: a name. Out: a path that exists, or None.
+Next: assemble.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from sightline.images import IMAGE_SUFFIXES, list_images
+
+# Where a label file's name fits several pictures, the first of these is taken.
+_BESIDE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *sorted(IMAGE_SUFFIXES - {".png", ".jpg", ".jpeg", ".bmp"}))
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name ends as pictures' names do, and it is not hidden (macOS leaves `._a.jpg`)."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+class Pictures:
+    """The pictures below a root, found by the names that label files give them."""
+
+    def __init__(self, root: Path, *, folders: Sequence[Path] = ()) -> None:
+        """Look below `root`; `folders` are looked in as well, after it, for names relative to them."""
+        self.root = root
+        self._folders = (root, *folders, *(root / name for name in ("images", "imgs", "img", "JPEGImages")))
+        self._listed: dict[Path, dict[str, Path]] = {}
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name, or None.
+
+        Tried in turn: the path as it is (absolute, or below the root or a folder of pictures),
+        the path with leading folders taken away one by one, the name alone anywhere below the
+        root where only one file has it. Letter case of the file's name is ignored last of all.
+        """
+        clean = PurePosixPath(name.strip().replace("\\", "/"))
+        if not clean.name:
+            return None
+        if clean.is_absolute() and Path(clean).is_file():
+            # Below the root it must be the path that a relative name gives, to be known as a double.
+            root = self.root.absolute()
+            return self.root / Path(clean).relative_to(root) if clean.is_relative_to(root) else Path(clean)
+        parts = clean.parts
+        for start in range(len(parts)):
+            tail = PurePosixPath(*parts[start:])
+            if tail.is_absolute():
+                continue
+            for folder in self._folders:
+                if (found := self._in_folder(folder / tail.parent, tail.name)) is not None:
+                    return found
+        same_name = self._by_name.get(clean.name.lower(), ())
+        return same_name[0] if len(same_name) == 1 else None
+
+    def beside(self, label: Path) -> Path | None:
+        """The picture with a label file's name and another ending, in the same folder."""
+        listed = self._listing(label.parent)
+        for suffix in _BESIDE_SUFFIXES:
+            if (found := listed.get((label.stem + suffix).lower())) is not None:
+                return found
+        return None
+
+    def name_beside(self, label: Path) -> str:
+        """How tables call the picture beside a label file, or would call it if it were there."""
+        return self.name_of(self.beside(label) or label.with_suffix(""))
+
+    def in_folder(self, folder: Path) -> list[Path]:
+        """The pictures that lie directly in a folder."""
+        return [path for path in self._listing(folder).values() if is_picture(path)]
+
+    def name_of(self, path: Path) -> str:
+        """How tables call a picture: its path below the root, with `/`."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def _in_folder(self, folder: Path, name: str) -> Path | None:
+        """The file of that name in a folder: exactly, or else but for the letter case."""
+        exact = folder / name
+        if exact.is_file():
+            # `..` in a name must not give one picture two paths, and so two records.
+            return exact if ".." not in exact.parts else exact.resolve()
+        return self._listing(folder).get(name.lower())
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        """The files of a folder by lower-case name, read from the disk once."""
+        if folder not in self._listed:
+            files = sorted(folder.iterdir()) if folder.is_dir() else []
+            self._listed[folder] = {path.name.lower(): path for path in files if path.is_file()}
+        return self._listed[folder]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        """Every picture below the root, by lower-case name."""
+        found: dict[str, list[Path]] = {}
+        for path in list_images(self.root):
+            found.setdefault(path.name.lower(), []).append(path)
+        return found
+
+
+def files_below(root: Path, *, suffixes: Iterable[str]) -> list[Path]:
+    """The files below a folder whose names end so, whatever the letter case; hidden ones left out."""
+    wanted = tuple(suffixes)
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in wanted and not path.name.startswith(".") and path.is_file()
+    )

@@ -1,0 +1,157 @@
+"""What a data set is, before any pixel is read: records, skeleton, problems.
+
+A reader turns foreign label files into a `Dataset` of `Record`s. Nothing here needs
+torch, so that commands which only look at labels start at once.
+
+Conventions (geometry.py states them in full): coordinates are continuous pixels of the
+ORIGINAL file after its EXIF rotation, the picture spans [0, W] x [0, H], sizes are
+(height, width), points (x, y), boxes (x0, y0, x1, y1). Missing is a mask.
+Next: geometry.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """The names of the points, which are mirror twins, and which to join when drawing."""
+
+    names: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that names are unique and that pairs and edges point at names."""
+        count = len(self.names)
+        assert len(set(self.names)) == count, f"duplicate point names in {self.names}"
+        for first, second in (*self.flip_pairs, *self.edges):
+            assert 0 <= first < count and 0 <= second < count, f"({first}, {second}) outside 0..{count - 1}"
+
+    def __len__(self) -> int:
+        """Number of points, K."""
+        return len(self.names)
+
+    @property
+    def flip_index(self) -> tuple[int, ...]:
+        """Where each point's value comes from after mirroring; twins change places."""
+        index = list(range(len(self.names)))
+        for left, right in self.flip_pairs:
+            index[left], index[right] = right, left
+        return tuple(index)
+
+    def select(self, keep: Iterable[int]) -> Skeleton:
+        """The skeleton of some of the points, in the order given; broken pairs and edges go."""
+        order = list(keep)
+        where = {old: new for new, old in enumerate(order)}
+
+        def moved(links: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+            return tuple((where[a], where[b]) for a, b in links if a in where and b in where)
+
+        names = tuple(self.names[i] for i in order)
+        return Skeleton(names=names, flip_pairs=moved(self.flip_pairs), edges=moved(self.edges))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Record:
+    """One labelled picture, as its label file tells it.
+
+    Attributes:
+        image_id: the name used in tables and splits: the path below the data root, with `/`.
+        path: where the file lies.
+        points_xy: [K, 2] float64, continuous pixels; rows that are not visible hold zeros.
+        visible: [K] bool, which points are labelled.
+        box_xyxy: the object's box from the label file, or None.
+        size_hw: (height, width) where the label file or the file's header says it.
+        group: pictures of one identity or clip share it; a group never straddles a split.
+        split: the part that the data set itself assigns, or None.
+        source: "labels.csv:12", for messages.
+    """
+
+    image_id: str
+    path: Path
+    points_xy: np.ndarray
+    visible: np.ndarray
+    box_xyxy: tuple[float, float, float, float] | None = None
+    size_hw: tuple[int, int] | None = None
+    group: str | None = None
+    split: str | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Check shapes and that what is visible is finite."""
+        assert self.points_xy.shape == (len(self.visible), 2), f"{self.source}: {self.points_xy.shape}"
+        assert self.visible.dtype == bool, f"{self.source}: visible is {self.visible.dtype}"
+        assert np.isfinite(self.points_xy).all(), f"{self.source}: NaN is not a mask"
+
+    def select(self, keep: Iterable[int]) -> Record:
+        """The same picture with some of the points, in the order given."""
+        order = list(keep)
+        return replace(self, points_xy=self.points_xy[order], visible=self.visible[order])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with the data, told so that the user can go and mend it.
+
+    Attributes:
+        id: stable name of the kind of problem ("image-truncated"), for filters and tests.
+        where: file and line, or the picture's path.
+        image_id: the record it concerns, or None when it concerns the whole data set.
+    """
+
+    id: str
+    severity: Severity
+    where: str
+    message: str
+    image_id: str | None = None
+
+    def __str__(self) -> str:
+        """One line: severity, id, place, message."""
+        return f"{self.severity}: [{self.id}] {self.where}: {self.message}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Records of one format below one root, the skeleton they share, and what was found wrong.
+
+    A record with an error-level problem is not in `records`; the problem names it.
+    """
+
+    root: Path
+    format: str
+    records: tuple[Record, ...]
+    skeleton: Skeleton
+    problems: tuple[Problem, ...] = field(default=())
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.records)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a training unless broken samples are skipped."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    def with_records(self, records: Iterable[Record]) -> Dataset:
+        """The same data set with other records."""
+        return replace(self, records=tuple(records))
+
+    def fingerprint(self) -> str:
+        """A hash of picture names, file sizes and labels: equal when the evaluation data are equal."""
+        digest = hashlib.sha256("\n".join(self.skeleton.names).encode())
+        for record in sorted(self.records, key=lambda r: r.image_id):
+            size = record.path.stat().st_size if record.path.exists() else -1
+            digest.update(f"{record.image_id}\0{size}\0".encode())
+            digest.update(np.where(record.visible[:, None], record.points_xy, 0.0).round(3).tobytes())
+            digest.update(record.visible.tobytes())
+        return digest.hexdigest()[:16]

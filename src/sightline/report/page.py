@@ -1,0 +1,79 @@
+"""Puts the sections of a run's report into one HTML file that needs nothing else.
+
+In: a run folder. Out: RUN/report.html. It opens from a disk, without a network, on a phone as on a
+screen; its content security policy forbids the page to load anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from sightline.files import write_atomically
+from sightline.report import sections, story
+from sightline.report.run_folder import RunFolder, read_run_folder
+
+# Anchor, title, what makes it, and what to say when the run has nothing to show there.
+_SECTIONS: tuple[tuple[str, str, Callable[[RunFolder], str], str], ...] = (
+    ("metrics", "Metrics", sections.metric_table, "no evaluation"),
+    ("training", "Training", story.training, "no run.json"),
+    ("curves", "Curves", sections.training_curves, "nothing was logged"),
+    ("distribution", "Distribution", sections.error_curve, "no error curve"),
+    ("points", "Error per point", sections.error_per_point, "no error per point"),
+    ("pictures", "Pictures", story.pictures, "no predictions"),
+    ("budget", "Error budget", sections.error_budget, "no error budget"),
+    ("inside", "Inside the network", story.inside, "no score maps or filters"),
+    ("settings", "Settings", story.settings, "no config.yaml"),
+)
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write RUN/report.html from what is in the run folder.
+
+    A part that the folder does not hold is left out, with a note on the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: the folder is no run folder, a file in it cannot be understood, or the page cannot be written.
+    """
+    run = read_run_folder(Path(run_dir))
+    page = run.path / "report.html"
+    write_atomically(page, render(run))
+    return page
+
+
+def render(run: RunFolder) -> str:
+    """The whole page."""
+    made = [(anchor, title, make(run), gap) for anchor, title, make, gap in _SECTIONS]
+    there = [(anchor, title, html) for anchor, title, html, _ in made if html]
+    gaps = [f"{title.lower()} ({gap})" for _, title, html, gap in made if not html]
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
+    body = "".join(
+        f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'
+        for anchor, title, html in there
+    )
+    notes = [*run.notes, *([f"Left out: {', '.join(gaps)}."] if gaps else [])]
+    listed = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    recipe = run.run.get("recipe")
+    name = str(recipe or run.path.resolve().name)
+    origin = f'<p class="origin">Run <b>{escape(run.path.resolve().name)}</b></p>'
+    asset = files("sightline.report")
+    style = asset.joinpath("style.css").read_text(encoding="utf-8")
+    script = asset.joinpath("report.js").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f"<title>{escape(name)} - sightline report</title><style>{style}</style></head><body>"
+        f"<header>{origin}<h1>{escape(name)}</h1>{sections.headline(run)}"
+        f'<nav aria-label="Sections">{links}</nav></header><main>{body}</main>'
+        f"<footer>{listed}<p>Made by sightline.</p></footer>"
+        '<dialog><div></div><button type="button">Close</button></dialog>'
+        f"<script>{script}</script></body></html>\n"
+    )

@@ -1,0 +1,197 @@
+"""Dividing a data set into a training and a validation part, without leaks.
+
+Records of one picture never part. Records of one group (a person, a clip) never part either where
+the split is by group, as it is by default where there are enough groups. In: a Dataset. Out: a Split.
+Next: transforms.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from sightline.errors import UserError, unknown_name
+from sightline.records import Dataset, Record
+
+SplitBy = Literal["auto", "given", "group", "random", "order"]
+
+MIN_GROUPS = 5
+"""With fewer groups, "auto" does not split by group: one clip of three is a third of the data."""
+
+_TRAIN_NAMES = ("train", "training")
+_VAL_NAMES = ("val", "valid", "validation", "dev")
+_TEST_NAMES = ("test", "testing")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """The two parts, in the data set's order, and which way they were made ("auto" resolved)."""
+
+    train: tuple[Record, ...]
+    val: tuple[Record, ...]
+    by: str
+
+    @property
+    def straddling_groups(self) -> tuple[str, ...]:
+        """Groups that are in both parts: the validation part is then easier than new data."""
+        shared = {r.group for r in self.train if r.group} & {r.group for r in self.val if r.group}
+        return tuple(sorted(shared))
+
+
+def split_dataset(dataset: Dataset, *, val_fraction: float, seed: int, by: SplitBy = "auto") -> Split:
+    """Divide a data set.
+
+    Args:
+        dataset: what to divide.
+        val_fraction: the share of records to validate on, in (0, 1); not used by "given".
+        seed: of the shuffle that "group" and "random" make; equal seeds give equal parts.
+        by: "given": the data's own parts, where "val" (or else "test") is the validation part and
+            records that name no part train. "group": whole groups. "random": whole pictures,
+            whatever their group. "order": the last records of the file, cut between pictures.
+            "auto": given where the data have a val or test part, else group where there are at
+            least 5 groups, else random.
+
+    Raises:
+        UserError: a part would be empty, or the data lack what `by` needs.
+    """
+    if by not in get_args(SplitBy):
+        raise unknown_name("way to split", by, get_args(SplitBy))
+    if not 0 < val_fraction < 1:
+        raise UserError(f"The validation fraction is {val_fraction:g}. Expected a share between 0 and 1, such as 0.2.")
+    records = dataset.records
+    way = _resolve(records) if by == "auto" else by
+    if way == "given":
+        train, val = _given_parts(dataset)
+    else:
+        make_units = {"group": _by_group, "random": _by_picture, "order": _by_picture}[way]
+        units = make_units(records)
+        if len(units) < 2:
+            raise _too_few(dataset, what="groups" if way == "group" else "pictures", have=len(units), need=2)
+        if way != "order":
+            units = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
+        else:
+            units = units[::-1]
+        chosen = _take(units, count=val_fraction * len(records))
+        train = [record for i, record in enumerate(records) if i not in chosen]
+        val = [record for i, record in enumerate(records) if i in chosen]
+    return Split(train=tuple(train), val=tuple(val), by=way)
+
+
+def k_folds(dataset: Dataset, *, k: int, seed: int) -> list[Split]:
+    """Divide into k splits in which every record validates once; by whole groups, or pictures where there are none.
+
+    A data set of a single group is folded by picture, as there is no other way.
+
+    Raises:
+        UserError: k is below 2, or there are fewer groups or pictures than k.
+    """
+    if k < 2:
+        raise UserError(f"Cross-validation in {k} folds was asked for. Expected at least 2.")
+    records = dataset.records
+    grouped = len({record.group for record in records if record.group}) > 1
+    units = _by_group(records) if grouped else _by_picture(records)
+    if len(units) < k:
+        raise _too_few(dataset, what="groups" if grouped else "pictures", have=len(units), need=k)
+    shuffled = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
+    folds: list[list[int]] = [[] for _ in range(k)]
+    # Large units first, each into the smallest fold, so that folds of uneven groups come out even.
+    for unit in sorted(shuffled, key=len, reverse=True):
+        min(folds, key=len).extend(unit)
+    splits = []
+    for fold in map(set, folds):
+        train = tuple(record for i, record in enumerate(records) if i not in fold)
+        val = tuple(record for i, record in enumerate(records) if i in fold)
+        splits.append(Split(train=train, val=val, by="group" if grouped else "random"))
+    return splits
+
+
+def part_of(record: Record) -> str | None:
+    """Which part a record's own `split` speaks of: "train", "val", "test", another word, or None."""
+    word = (record.split or "").strip().lower()
+    for part, names in (("train", _TRAIN_NAMES), ("val", _VAL_NAMES), ("test", _TEST_NAMES)):
+        if word in names:
+            return part
+    return word or None
+
+
+def _resolve(records: Sequence[Record]) -> Literal["given", "group", "random"]:
+    """What "auto" means for these records."""
+    if {part_of(record) for record in records} & {"val", "test"}:
+        return "given"
+    return "group" if len({record.group for record in records if record.group}) >= MIN_GROUPS else "random"
+
+
+def _given_parts(dataset: Dataset) -> tuple[list[Record], list[Record]]:
+    """The data's own parts; with both val and test, test is kept out of either."""
+    parts = [part_of(record) for record in dataset.records]
+    if unknown := sorted({part for part in parts if part not in ("train", "val", "test", None)}):
+        raise UserError(
+            f"{dataset.root} names the parts {', '.join(unknown)}. Expected train, val (valid, validation) and test: "
+            "rename them, or split another way."
+        )
+    held_out = "val" if "val" in parts else "test"
+    train = [record for record, part in zip(dataset.records, parts, strict=True) if part in ("train", None)]
+    val = [record for record, part in zip(dataset.records, parts, strict=True) if part == held_out]
+    for name, part in (("training", train), ("validation", val)):
+        if not part:
+            raise UserError(
+                f"{dataset.root} has no {name} part of its own among {len(parts)} records. Split by group, random or "
+                "order instead, or mark records in the label file's split column."
+            )
+    return train, val
+
+
+def _by_picture(records: Sequence[Record]) -> list[list[int]]:
+    """Positions of the records of each picture, in order of appearance."""
+    return _units(records, keys=lambda record: (("picture", str(record.path)),))
+
+
+def _by_group(records: Sequence[Record]) -> list[list[int]]:
+    """Positions of the records that share a group or a picture, directly or through others."""
+
+    def keys(record: Record) -> tuple[tuple[str, str], ...]:
+        picture = ("picture", str(record.path))
+        return (picture,) if record.group is None else (picture, ("group", record.group))
+
+    return _units(records, keys=keys)
+
+
+def _units(records: Sequence[Record], *, keys: Callable[[Record], tuple[tuple[str, str], ...]]) -> list[list[int]]:
+    """Positions of the records that are joined by equal keys, in order of appearance."""
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def top(key: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(key, key) != key:
+            key = parent[key]
+        return key
+
+    for record in records:
+        first, *rest = keys(record)
+        for other in rest:
+            parent[top(other)] = top(first)
+    units: dict[tuple[str, str], list[int]] = {}
+    for position, record in enumerate(records):
+        units.setdefault(top(keys(record)[0]), []).append(position)
+    return list(units.values())
+
+
+def _take(units: Sequence[list[int]], *, count: float) -> set[int]:
+    """Units from the start until their records come closest to `count`; at least one, never all."""
+    chosen: set[int] = set(units[0])
+    for unit in units[1:-1]:
+        if abs(len(chosen) + len(unit) - count) >= abs(len(chosen) - count):
+            break
+        chosen.update(unit)
+    return chosen
+
+
+def _too_few(dataset: Dataset, *, what: str, have: int, need: int) -> UserError:
+    """The error for data that cannot be divided so."""
+    other = " or split by random or order" if what == "groups" and len(dataset) > 1 else ""
+    return UserError(
+        f"{dataset.root} has {have} {what} in {len(dataset)} records, too few to divide: {need} are needed. "
+        f"Add labelled pictures{other}, or give a validation set of its own."
+    )

@@ -1,0 +1,394 @@
+"""The one explicit training loop, on Lightning Fabric (device, precision, several processes).
+
+Build, check one batch end to end, loop, validate, save. Every random draw is keyed by
+(seed, step), so a run killed at any moment goes on from its last checkpoint with the very
+numbers the unbroken run would have had. Next: predict.py, report/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
+from sightline.codecs.protocol import Codec
+from sightline.config import Experiment
+from sightline.devices import check_precision, cpu_flags
+from sightline.errors import UserError
+from sightline.evaluate import validate
+from sightline.geometry import crop_to
+from sightline.loader import (
+    EpochSampler,
+    Pictures,
+    PlainSamples,
+    Position,
+    TrainingSamples,
+    plain_loader,
+    training_loader,
+    worker_count,
+)
+from sightline.metrics.points import main_metric
+from sightline.model import Locator, build
+from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
+from sightline.records import Record
+from sightline.splits import Split
+from sightline.transforms import Framing, base_box
+from sightline.types import Batch
+
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+LOG_EVERY = 10  # steps between lines of metrics.jsonl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What the loop tells whoever watches it: a training step or a validation."""
+
+    kind: str
+    values: dict[str, float]
+
+
+Watcher = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a training ended."""
+
+    progress: Progress
+    interrupted: bool
+    stopped_early: bool
+
+
+def train(
+    experiment: Experiment,
+    split: Split,
+    out: Path,
+    *,
+    device: str = "cpu",
+    processes: int = 1,
+    nodes: int = 1,
+    resume: bool = False,
+    weight_folders: Sequence[Path] = (),
+    watchers: Sequence[Watcher] = (),
+) -> Outcome:
+    """Train until the last epoch, patience, or Ctrl-C.
+
+    Args:
+        experiment: resolved: its skeleton is the data's, its crop is not "auto".
+        split: scanned records.
+        out: the run folder, with its config already written.
+        device: "cpu" or "cuda".
+        processes: on this machine; under torchrun, what torchrun started.
+        nodes: machines.
+        resume: go on from last.safetensors.
+        weight_folders: where pretrained weights lie.
+        watchers: called on the first process with every event.
+
+    Raises:
+        UserError: precision, pieces, weights or the checkpoint do not fit; or the loss is not finite.
+    """
+    check_precision(experiment.train.precision, device=device, flags=cpu_flags())
+    fabric = Fabric(
+        accelerator=device,
+        devices=processes,
+        num_nodes=nodes,
+        strategy="ddp" if processes * nodes > 1 else "auto",
+        precision=PRECISIONS[experiment.train.precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return _Training(experiment, split, RunFolder(out), fabric, weight_folders, watchers).run(resume=resume)
+
+
+class _Training:
+    """The state of one run: built once, then looped."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        split: Split,
+        folder: RunFolder,
+        fabric: Fabric,
+        weight_folders: Sequence[Path],
+        watchers: Sequence[Watcher],
+    ) -> None:
+        config = experiment.train
+        self.experiment, self.folder, self.fabric, self.split = experiment, folder, fabric, split
+        self.watchers = watchers if fabric.is_global_zero else ()
+        torch.manual_seed(config.seed)
+        self.model, self.codec = build(experiment, weight_folders=weight_folders)
+        _prepare_start(self.model, experiment, split.train)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = build_optimizer(self.model, config)
+        self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.model, self.codec), optimizer)
+        self.averaged = AveragedWeights(self.model, decay=config.ema) if config.ema else None
+        self.framing = Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
+        self.metric = main_metric(self.framing.skeleton)
+        self.progress = Progress()
+        self._make_loaders(worker_count(experiment.data.workers))
+
+    def _make_loaders(self, workers: int) -> None:
+        config = self.experiment.train
+        self.sampler = EpochSampler(
+            count=len(self.split.train),
+            batch=config.batch,
+            seed=config.seed,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        pictures = Pictures(self.split.train, self.experiment.data)
+        samples = TrainingSamples(pictures, framing=self.framing, augment=self.experiment.augment, seed=config.seed)
+        self.loader = training_loader(samples, self.sampler, workers=workers)
+        plain = PlainSamples(
+            Pictures(self.split.val, self.experiment.data), framing=self.framing, evaluate=self.experiment.evaluate
+        )
+        self.val_loader = plain_loader(plain, batch=self.experiment.evaluate.batch, workers=0)
+
+    def run(self, *, resume: bool) -> Outcome:
+        """The loop over epochs."""
+        config = self.experiment.train
+        if resume:
+            self.progress = load_state(
+                self.folder.last,
+                model=self.model,
+                averaged=self.averaged.tensors if self.averaged else None,
+                optimizer=self.optimizer,
+            )
+        else:
+            self.folder.metrics.unlink(missing_ok=True)
+        interrupted = stopped = self.progress.done
+        with _ctrl_c() as pressed:
+            while self.progress.epoch < config.epochs and not self.progress.done:
+                if self._epoch(pressed):
+                    interrupted = True
+                    break
+                self._finish_epoch()
+                stopped = config.patience is not None and self.progress.validations_since_best >= config.patience
+                self.progress.done = stopped or self.progress.epoch >= config.epochs
+                self._save()
+                if self.progress.done:
+                    break
+        return Outcome(
+            progress=self.progress, interrupted=interrupted and not self.progress.done, stopped_early=stopped
+        )
+
+    def _epoch(self, pressed: Callable[[], bool]) -> bool:
+        """The rest of the current epoch; True when Ctrl-C ended it."""
+        config, progress = self.experiment.train, self.progress
+        self.sampler.position = Position(epoch=progress.epoch, step=progress.step)
+        self.wrapped.train()
+        started = saved = time.monotonic()
+        seconds_before = progress.seconds
+        for batch in self.loader:
+            factor = rate_factor(config, step=progress.global_step, steps_per_epoch=self.sampler.steps)
+            set_rates(self.optimizer, factor)
+            torch.manual_seed(_key(config.seed, progress.global_step, self.fabric.global_rank))
+            loss = self._step(batch.to(self.fabric.device))
+            progress.step += 1
+            progress.global_step += 1
+            now = time.monotonic()
+            progress.seconds = seconds_before + now - started
+            self._tell_step(loss, factor)
+            due = config.save_minutes == 0 or now - saved > 60 * config.save_minutes
+            if pressed() or due:
+                self._save()
+                saved = now
+            if pressed():
+                return True
+        return False
+
+    def _step(self, batch: Batch) -> float:
+        """One optimiser step over a batch, in `accumulate` parts. Returns the batch's loss."""
+        config = self.experiment.train
+        parts = _split(batch, config.accumulate)
+        # Each part's loss is a mean over its own visible points; weighted by their share of all points of the
+        # whole batch, over all processes, the sum is the mean that one process would compute.
+        everywhere = self.fabric.all_reduce(batch.visible.sum().float(), reduce_op="sum")
+        assert isinstance(everywhere, Tensor)
+        total = 0.0
+        for position, part in enumerate(parts):
+            share = part.visible.sum() / everywhere.clamp_min(1.0)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=position + 1 < len(parts)):
+                loss = self.wrapped(part.images, part.points_xy, part.visible) * share
+                # DDP divides gradients by the number of processes; the share has already done so.
+                self.fabric.backward(loss * self.fabric.world_size)
+            total += loss.item()
+        if self.fabric.world_size > 1:
+            summed = self.fabric.all_reduce(torch.tensor(total), reduce_op="sum")
+            assert isinstance(summed, Tensor)
+            total = summed.item()
+        self._require_finite(total, batch)
+        if config.clip_norm is not None:
+            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=config.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.averaged is not None:
+            self.averaged.update(self.model, step=self.progress.global_step)
+        return total
+
+    def _require_finite(self, loss: float, batch: Batch) -> None:
+        if loss == loss and abs(loss) != float("inf"):
+            return
+        files = [self.split.train[int(i)].image_id for i in batch.index[:8]]
+        raise UserError(
+            f"The loss became {loss} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}, on {files} ... "
+            f"The last good checkpoint stays in {self.folder.path}. Lower train.lr, or set train.clip_norm=1."
+        )
+
+    def _finish_epoch(self) -> None:
+        """Validate, keep the best weights, and step to the next epoch."""
+        config, progress = self.experiment.train, self.progress
+        progress.epoch += 1
+        progress.step = 0
+        if progress.epoch % config.validate_every and progress.epoch < config.epochs:
+            return
+        with self._averaged_weights():
+            values = validate(
+                self.model,
+                self.codec,
+                self.val_loader,
+                self.split.val,
+                framing=self.framing,
+                experiment=self.experiment,
+                device=str(self.fabric.device),
+            )
+            if not progress.best or values[self.metric] < progress.best["value"]:
+                progress.best = {
+                    "metric": self.metric,
+                    "value": values[self.metric],
+                    "epoch": progress.epoch,
+                    "step": progress.global_step,
+                }
+                progress.validations_since_best = 0
+                if self.fabric.is_global_zero:
+                    save_weights(self.folder.best, self.model.state_dict())
+            else:
+                progress.validations_since_best += 1
+        self._tell("val", values)
+
+    @contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """The averaged weights in the model's place for a while."""
+        if self.averaged is None:
+            yield
+            return
+        own = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.averaged.tensors)
+        yield
+        self.model.load_state_dict(own)
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            averaged = self.averaged.tensors if self.averaged else None
+            save_state(
+                self.folder.last, model=self.model, averaged=averaged, optimizer=self.optimizer, progress=self.progress
+            )
+        self.fabric.barrier()
+
+    def _tell_step(self, loss: float, factor: float) -> None:
+        if self.progress.global_step % LOG_EVERY == 0 or self.progress.global_step == 1:
+            self._tell("train", {"loss": loss, "lr": self.experiment.train.lr * factor})
+
+    def _tell(self, kind: str, values: dict[str, float]) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        progress = self.progress
+        place = {
+            "step": progress.global_step,
+            "epoch": round(progress.epoch + progress.step / max(1, self.sampler.steps), 4),
+            "seconds": round(progress.seconds, 2),
+        }
+        with self.folder.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **place, **values}) + "\n")
+        for watcher in self.watchers:
+            watcher(Event(kind=kind, values={**place, **values}))
+
+
+class _WithLoss(nn.Module):
+    """Pictures and truth -> loss: engines hook into a module's output, and a lone tensor is what all of them take."""
+
+    def __init__(self, model: Locator, codec: Codec) -> None:
+        super().__init__()
+        self.model, self.codec = model, codec
+
+    def forward(self, images: Tensor, points_xy: Tensor, visible: Tensor) -> Tensor:
+        """The scalar loss of one part of a batch."""
+        return self.codec.loss(self.model(images), self.codec.encode(points_xy, visible))
+
+
+def _key(*numbers: int) -> int:
+    """One seed from several numbers, spread over 63 bits."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def _split(batch: Batch, parts: int) -> list[Batch]:
+    """A batch in parts of (nearly) equal size; fewer where there are fewer samples."""
+    if parts == 1:
+        return [batch]
+    cuts = torch.arange(len(batch)).tensor_split(min(parts, len(batch)))
+    return [
+        Batch(
+            images=batch.images[cut],
+            points_xy=batch.points_xy[cut],
+            visible=batch.visible[cut],
+            to_input=batch.to_input[cut],
+            index=batch.index[cut],
+        )
+        for cut in cuts
+    ]
+
+
+def _prepare_start(model: Locator, experiment: Experiment, records: Sequence[Record]) -> None:
+    """Re-initialise new layers where asked, and start a regression head at the mean shape."""
+    if experiment.train.init == "kaiming":
+        for module in [*model.neck.modules(), *model.head.modules()]:
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+    start = getattr(model.head, "start_from", None)
+    if start is not None and getattr(model.head, "start_at", None) == "mean-shape":
+        start(mean_shape(experiment, records))
+
+
+def mean_shape(experiment: Experiment, records: Sequence[Record]) -> Tensor:
+    """Mean of the visible points in plain crops, [K, 2] in 0..1 of the input; 0.5 where a point is never visible."""
+    height, width = experiment.data.input_hw
+    total = np.zeros((len(experiment.skeleton.names), 2))
+    count = np.zeros((len(experiment.skeleton.names), 1))
+    for record in records:
+        assert record.size_hw is not None
+        to_input = crop_to(base_box(record, record.size_hw, experiment.data), (height, width))
+        shown = record.visible[:, None]
+        total += np.where(shown, to_input.points(record.points_xy) / (width, height), 0.0)
+        count += shown
+    return torch.from_numpy(np.where(count > 0, total / np.maximum(count, 1), 0.5)).float()
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C (or SIGTERM) is remembered and ends the loop after its step; a second one ends at once."""
+    state = {"pressed": False}
+
+    def remember(number: int, _: FrameType | None) -> None:
+        if state["pressed"]:
+            raise KeyboardInterrupt
+        state["pressed"] = True
+
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: state["pressed"]
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,226 @@
+"""Record -> Sample: decode, ONE composed affine warp, one colour change; the affine is kept.
+
+Points go through exactly the matrix that the pixels go through. All randomness comes from a
+generator that is keyed by (seed, epoch, record), so a sample does not depend on worker or order.
+Next: loader.py
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.errors import UserError
+from sightline.geometry import (
+    Affine,
+    Box,
+    about,
+    box_around,
+    crop_to,
+    enlarge,
+    fit_aspect,
+    inside,
+    mirror,
+    rotation,
+    scaling,
+    shift_box,
+)
+from sightline.records import Record, Skeleton
+from sightline.types import Sample
+
+RETRIES = 5  # of the `faces` write-up
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def base_box(record: Record, size_hw: tuple[int, int], data: DataConfig) -> Box:
+    """The box of the original picture that the input shows, before jitter.
+
+    Raises:
+        UserError: the record lacks what `data.crop` asks for.
+    """
+    height, width = size_hw
+    if data.crop == "image":
+        box: Box = (0.0, 0.0, float(width), float(height))
+    elif data.crop == "box":
+        if record.box_xyxy is None:
+            raise UserError(
+                f"{record.source or record.image_id}: no box, but data.crop=box. Use data.crop=points or image."
+            )
+        box = enlarge(record.box_xyxy, 1 + data.margin)
+    elif data.crop == "points":
+        if record.visible.sum() < 2:
+            # A single point has no extent of its own; the whole picture is the only honest crop.
+            box = (0.0, 0.0, float(width), float(height))
+        else:
+            box = enlarge(box_around(record.points_xy[record.visible]), 1 + data.margin)
+    else:
+        raise AssertionError(f"data.crop={data.crop} must be resolved before samples are made")
+    return fit_aspect(box, data.input_hw) if data.keep_aspect else box
+
+
+def jittered_box(box: Box, *, amount: float, seed: int, image_id: str) -> Box:
+    """A box shifted and scaled by up to `amount`, always the same for one picture and seed."""
+    rng = np.random.default_rng([seed, zlib.crc32(image_id.encode())])
+    dx, dy, scale = rng.uniform(-amount, amount, 3)
+    return enlarge(shift_box(box, dx, dy), 1 + scale)
+
+
+def draw_affine(rng: np.random.Generator, augment: AugmentConfig, input_hw: tuple[int, int]) -> Affine:
+    """One random map from the plain crop to the augmented one, both in input pixels."""
+    height, width = input_hw
+    scale = math.exp(rng.uniform(math.log(augment.scale_min), math.log(augment.scale_max)))
+    shear = np.array([[1.0, rng.uniform(-augment.shear, augment.shear)], [0.0, 1.0]])
+    turn = rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
+    moved = about((width / 2, height / 2), turn @ shear * scale).matrix.copy()
+    moved[:, 2] += rng.uniform(-augment.shift, augment.shift, 2) * (width, height)
+    affine = Affine(moved)
+    return mirror(width) @ affine if rng.random() < augment.flip else affine
+
+
+def warp(image: np.ndarray, affine: Affine, size_hw: tuple[int, int]) -> np.ndarray:
+    """Resample [H, W, C] uint8 through an affine map; outside is black.
+
+    A shrink of more than 2x goes through area averaging first: bilinear alone would alias.
+    """
+    height, width = size_hw
+    shrink = int(1 / affine.scale) if affine.scale < 0.5 else 1
+    if shrink > 1:
+        small_wh = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
+        affine = affine @ scaling(image.shape[1] / small_wh[0], image.shape[0] / small_wh[1])
+        image = cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA)
+    warped = cv2.warpAffine(image, affine.as_pixel_index(), (width, height), flags=cv2.INTER_LINEAR)
+    return warped if warped.ndim == 3 else warped[:, :, None]
+
+
+def recolour(image: np.ndarray, rng: np.random.Generator, augment: AugmentConfig) -> np.ndarray:
+    """Brightness, contrast, saturation, hue and grey as one 3 x 4 matrix; then blur, noise, a patch."""
+    channels = image.shape[2]
+    if augment.brightness or augment.contrast or augment.saturation or augment.hue or augment.grey:
+        matrix = _colour_matrix(rng, augment, mean=float(image[::4, ::4].mean()))
+        if channels == 3:
+            image = cv2.transform(image, matrix)
+        else:  # all grey levels: the sum of a row acts on one channel
+            image = cv2.convertScaleAbs(image, alpha=float(matrix[0, :3].sum()), beta=float(matrix[0, 3]))[:, :, None]
+    if rng.random() < augment.blur:
+        sigma = rng.uniform(0.4, 1.6)
+        image = cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
+    if augment.noise_std:
+        std = rng.uniform(0, augment.noise_std) if augment.noise_draw == "each-image" else augment.noise_std
+        noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(std * 255)
+        image = np.clip(image + noise, 0, 255).round().astype(np.uint8)
+    if rng.random() < augment.occlude:
+        image = _occluded(image, rng)
+    return image
+
+
+def _colour_matrix(rng: np.random.Generator, augment: AugmentConfig, *, mean: float) -> np.ndarray:
+    """[3, 4] float32 on 0..255 values."""
+    gain = rng.uniform(1 - augment.brightness, 1 + augment.brightness)
+    contrast = rng.uniform(1 - augment.contrast, 1 + augment.contrast)
+    saturation = rng.uniform(max(0.0, 1 - augment.saturation), 1 + augment.saturation)
+    saturation = 0.0 if rng.random() < augment.grey else saturation
+    grey = np.tile(LUMA, (3, 1))
+    linear = saturation * _hue_matrix(rng.uniform(-augment.hue, augment.hue)) + (1 - saturation) * grey
+    offset = np.full((3, 1), (1 - contrast) * mean * gain)
+    return np.hstack([linear * gain * contrast, offset]).astype(np.float32)
+
+
+def _hue_matrix(turns: float) -> np.ndarray:
+    """Rotation about the grey axis by a share of a full turn."""
+    angle = 2 * math.pi * turns
+    third, root = 1 / 3, math.sqrt(1 / 3)
+    axis = np.array([[0, -root, root], [root, 0, -root], [-root, root, 0]])
+    return math.cos(angle) * np.eye(3) + (1 - math.cos(angle)) * np.full((3, 3), third) + math.sin(angle) * axis
+
+
+def _occluded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy with one rectangle of a random colour, up to 40 % of each side."""
+    height, width = image.shape[:2]
+    h, w = (rng.uniform(0.1, 0.4, 2) * (height, width)).astype(int)
+    y, x = (rng.random(2) * (height - h, width - w)).astype(int)
+    covered = image.copy()
+    covered[y : y + h, x : x + w] = rng.integers(0, 256, image.shape[2])
+    return covered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """Everything that decides where a sample comes from, but for the record."""
+
+    data: DataConfig
+    skeleton: Skeleton
+
+
+def training_sample(
+    record: Record, image: np.ndarray, *, framing: Framing, augment: AugmentConfig, rng: np.random.Generator, index: int
+) -> Sample:
+    """An augmented sample; `image` may be a shrunk decode of the record's picture."""
+    size_hw = _size(record)
+    plain = _crop(base_box(record, size_hw, framing.data), framing.data)
+    drawn = draw_affine(rng, augment, framing.data.input_hw) @ plain
+    if augment.leaving == "retry":
+        drawn = _retried(record, drawn, plain, framing, augment, rng)
+    twins = framing.skeleton.flip_index if drawn.is_mirrored and augment.flip_swaps_twins else None
+    sample = _sample(record, image, drawn, framing.data, twins=twins, index=index)
+    return Sample(
+        image=recolour(sample.image, rng, augment),
+        points_xy=sample.points_xy,
+        visible=sample.visible,
+        to_input=sample.to_input,
+        index=index,
+    )
+
+
+def _retried(
+    record: Record, drawn: Affine, plain: Affine, framing: Framing, augment: AugmentConfig, rng: np.random.Generator
+) -> Affine:
+    """The `faces` rule: draw again while a point leaves; after 5 draws fall back to the plain crop."""
+    shown = record.points_xy[record.visible]
+    for _ in range(RETRIES - 1):
+        if inside(drawn.points(shown), framing.data.input_hw).all():
+            return drawn
+        drawn = draw_affine(rng, augment, framing.data.input_hw) @ plain
+    return drawn if inside(drawn.points(shown), framing.data.input_hw).all() else plain
+
+
+def plain_sample(
+    record: Record, image: np.ndarray, *, framing: Framing, evaluate: EvaluateConfig, index: int
+) -> Sample:
+    """The sample that validation and evaluation see: the same one every time."""
+    box = base_box(record, _size(record), framing.data)
+    if framing.data.crop != "image" and evaluate.jitter:
+        box = jittered_box(box, amount=evaluate.jitter, seed=evaluate.seed, image_id=record.image_id)
+    return _sample(record, image, _crop(box, framing.data), framing.data, twins=None, index=index)
+
+
+def _size(record: Record) -> tuple[int, int]:
+    assert record.size_hw is not None, f"{record.image_id}: scan the data set before samples are made"
+    return record.size_hw
+
+
+def _crop(box: Box, data: DataConfig) -> Affine:
+    return crop_to(box, data.input_hw)
+
+
+def _sample(
+    record: Record, image: np.ndarray, to_input: Affine, data: DataConfig, *, twins: tuple[int, ...] | None, index: int
+) -> Sample:
+    """Warp pixels and points with the same map."""
+    height, width = _size(record)
+    from_decoded = to_input @ scaling(width / image.shape[1], height / image.shape[0])
+    points = to_input.points(record.points_xy)
+    visible = record.visible & inside(points, data.input_hw)
+    if twins is not None:
+        points, visible = points[list(twins)], visible[list(twins)]
+    return Sample(
+        image=warp(image, from_decoded, data.input_hw),
+        points_xy=np.where(visible[:, None], points, 0.0).astype(np.float32),
+        visible=visible,
+        to_input=to_input.matrix,
+        index=index,
+    )

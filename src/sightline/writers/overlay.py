@@ -1,0 +1,119 @@
+"""Drawing points, edges and boxes on a picture, for the eye.
+
+In: a picture and points in its continuous pixels. Out: an RGB picture, enlarged where it is small,
+with lines and dots whose size follows the picture's. Amber and blue are told apart with any colour
+vision, and a dark rim makes them seen on any ground.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sightline.geometry import Box, continuous_to_index, scaling
+from sightline.records import Skeleton
+
+PREDICTION_RGB = (255, 196, 37)
+TRUTH_RGB = (86, 180, 233)
+BOX_RGB = (255, 255, 255)
+_RIM_RGB = (16, 16, 24)
+_LONGER_SIDE = 768
+_SHIFT = 4  # cv2 takes coordinates in 1/16 of a pixel
+_EDGE_OPACITY = 0.75
+
+
+def draw_overlay(
+    image: np.ndarray,
+    *,
+    points_xy: np.ndarray,
+    skeleton: Skeleton,
+    truth_xy: np.ndarray | None = None,
+    visible: np.ndarray | None = None,
+    box: Box | None = None,
+) -> np.ndarray:
+    """Draw predicted points (amber) and true ones (blue) with the skeleton's edges.
+
+    Args:
+        image: [H, W, C] uint8, RGB or grey.
+        points_xy: [K, 2], continuous pixels of `image`.
+        skeleton: whose edges are drawn.
+        truth_xy: [K, 2], likewise; a thin line joins each true point to its prediction.
+        visible: [K] bool, the points to draw; all without it.
+        box: the object's box, in the same pixels.
+
+    Returns:
+        [H', W', 3] uint8: the picture with the drawing, its longer side at least 768 pixels.
+    """
+    canvas, scale = _canvas(image)
+    longer = max(canvas.shape[:2])
+    thickness, radius = max(1, round(longer / 512)), longer / 220
+    shown = np.ones(len(points_xy), dtype=bool) if visible is None else visible
+    points = _placed(points_xy, scale=scale, longer=longer)
+    if box is not None:
+        corners = _placed(np.array(box).reshape(2, 2), scale=scale, longer=longer)
+        _draw_box(canvas, corners, thickness=thickness)
+    truth = None if truth_xy is None else _placed(truth_xy, scale=scale, longer=longer)
+    if truth is not None:
+        canvas = _with_edges(canvas, truth, shown=shown, skeleton=skeleton, rgb=TRUTH_RGB, thickness=thickness)
+    canvas = _with_edges(canvas, points, shown=shown, skeleton=skeleton, rgb=PREDICTION_RGB, thickness=thickness)
+    if truth is not None:
+        for index in np.flatnonzero(shown):
+            _line(canvas, truth[index], points[index], rgb=BOX_RGB, thickness=1)
+            _disc(canvas, truth[index], radius=radius, rgb=TRUTH_RGB)
+    for point in points[shown]:
+        _disc(canvas, point, radius=radius, rgb=PREDICTION_RGB)
+    return canvas
+
+
+def _canvas(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """An RGB copy, enlarged to at least the least size, and by how much."""
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image.copy()
+    scale = max(1.0, _LONGER_SIDE / max(image.shape[:2]))
+    if scale == 1.0:
+        return np.ascontiguousarray(rgb), 1.0
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_CUBIC), scale
+
+
+def _placed(xy: np.ndarray, *, scale: float, longer: int) -> np.ndarray:
+    """Continuous source pixels to cv2's pixel indices; far-off points stay within its integers."""
+    return continuous_to_index(scaling(scale, scale).points(xy.astype(np.float64))).clip(-4 * longer, 5 * longer)
+
+
+def _fixed(xy: np.ndarray) -> tuple[int, int]:
+    x, y = np.round(xy * (1 << _SHIFT)).astype(int)
+    return int(x), int(y)
+
+
+def _with_edges(
+    canvas: np.ndarray,
+    points: np.ndarray,
+    *,
+    shown: np.ndarray,
+    skeleton: Skeleton,
+    rgb: tuple[int, ...],
+    thickness: int,
+) -> np.ndarray:
+    """The skeleton's edges, slightly transparent, so that crossing lines and the picture stay legible."""
+    edges = [(a, b) for a, b in skeleton.edges if shown[a] and shown[b]]
+    drawn = canvas.copy()
+    for first, second in edges:
+        _line(drawn, points[first], points[second], rgb=_RIM_RGB, thickness=thickness + 2)
+    for first, second in edges:
+        _line(drawn, points[first], points[second], rgb=rgb, thickness=thickness)
+    return cv2.addWeighted(drawn, _EDGE_OPACITY, canvas, 1 - _EDGE_OPACITY, 0)
+
+
+def _line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, *, rgb: tuple[int, ...], thickness: int) -> None:
+    cv2.line(canvas, _fixed(start), _fixed(end), rgb, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _disc(canvas: np.ndarray, centre: np.ndarray, *, radius: float, rgb: tuple[int, ...]) -> None:
+    for size, colour in ((radius * 1.4, _RIM_RGB), (radius, rgb)):
+        cv2.circle(canvas, _fixed(centre), round(size * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_box(canvas: np.ndarray, corners: np.ndarray, *, thickness: int) -> None:
+    start, end = _fixed(corners[0]), _fixed(corners[1])
+    for width, colour in ((thickness + 2, _RIM_RGB), (thickness, BOX_RGB)):
+        cv2.rectangle(canvas, start, end, colour, width, cv2.LINE_AA, _SHIFT)

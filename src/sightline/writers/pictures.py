@@ -1,0 +1,46 @@
+"""Putting the pictures where the label files of a format look for them.
+
+They are copied, not linked: some tools edit in place, and would change the user's originals.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sightline.errors import UserError
+from sightline.files import atomic_path
+from sightline.writers.prediction import Prediction
+
+
+def place_pictures(
+    predictions: Sequence[Prediction], out: Path, *, picture_name: Callable[[Prediction], str]
+) -> tuple[Path, ...]:
+    """Copy every picture to `out` / its name in the format; those already there stay.
+
+    Args:
+        predictions: whose pictures to place.
+        out: the folder that the labels were written to.
+        picture_name: the writer's own.
+
+    Raises:
+        UserError: two pictures would get one name, another file is there already, or the
+            folder cannot be written. Nothing is replaced.
+    """
+    wanted: dict[Path, Path] = {}
+    for prediction in predictions:
+        target = out / picture_name(prediction)
+        if wanted.setdefault(target, prediction.path) != prediction.path:
+            raise UserError(
+                f"{wanted[target]} and {prediction.path} would both become {target}. Rename one of the two."
+            )
+    for target, source in wanted.items():
+        if target.exists():
+            if not (target.samefile(source) or filecmp.cmp(target, source, shallow=False)):
+                raise UserError(f"{target} exists already and is not {source}. Choose an empty folder.")
+            continue
+        with atomic_path(target) as aside:
+            shutil.copyfile(source, aside)
+    return tuple(wanted)
