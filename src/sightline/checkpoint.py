@@ -81,7 +81,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise UserError(f"{self.path} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
-        return from_yaml(self.config.read_text(), where=str(self.config))
+        return from_yaml(self.config.read_text(encoding="utf-8"), where=str(self.config))
 
     def load_best(self, model: nn.Module) -> None:
         """Load the best weights into a model built from this run's experiment.

@@ -36,7 +36,7 @@ def main() -> None:
     try:
         result = app(exit_on_error=True, print_error=True, result_action="return_value")
     except UserError as error:
-        err.print(f"sightline: {error}", style="red", highlight=False, markup=False)
+        err.print(f"sightline: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -92,19 +92,18 @@ def recipes(*, json: Flag = False) -> None:
         table.add_row(name, idea)
     out.print(table)
     for name, rungs in ladders.items():
-        out.print(f"ladder [bold]{name}[/]: {' -> '.join(rungs)}", highlight=False)
+        out.print(f"ladder [bold]{name}[/]: {' -> '.join(rungs)}", highlight=False, soft_wrap=True)
 
 
 @app.command
 def pieces(*, json: Flag = False) -> None:
     """List the pieces of each slot, and which heads fit which codecs."""
+    from sightline.codecs import CODECS
     from sightline.config import PIECES
+    from sightline.heads import HEADS
 
     rows = {slot: {name: piece.summary for name, piece in table.items()} for slot, table in PIECES.items()}
-    emits = {
-        name: [c for c, codec in PIECES["codec"].items() if codec.takes is head.emits]
-        for name, head in PIECES["head"].items()
-    }  # type: ignore[attr-defined]
+    emits = {name: [key for key, codec in CODECS.items() if codec.takes is head.emits] for name, head in HEADS.items()}
     if json:
         print_json({"pieces": rows, "codecs_of_head": emits})
         return
@@ -135,7 +134,7 @@ def inspect(recipe: str, *, use: Many = None, set: Many = None, json: Flag = Fal
         table.add_row(layer["name"], layer["type"], " x ".join(map(str, layer["output"])), f"{layer['parameters']:,}")
     out.print(table)
     for stage, text in found["stages"].items():
-        out.print(f"{stage:>9}  {text}", highlight=False)
+        out.print(f"{stage:>9}  {text}", highlight=False, soft_wrap=True)
     totals = found["parameters"]
     out.print(f"parameters {totals['total']:,} (trainable {totals['trainable']:,}, frozen {totals['frozen']:,})")
     out.print(f"operations {found['flops'] / 1e9:.3f} GFLOPs for one picture (2 x multiply-adds)")
@@ -172,14 +171,14 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
 def print_dataset(dataset: Dataset, *, most: int = 20) -> None:
     """A line about a data set and its problems, the worst first."""
     points, records = len(dataset.skeleton), len(dataset)
-    out.print(f"{dataset.root}: {dataset.format}, {records:,} records, {points} points", highlight=False, markup=False)
+    out.print(f"{dataset.root}: {dataset.format}, {records:,} records, {points} points", highlight=False, markup=False, soft_wrap=True)
     order = {"error": 0, "warning": 1, "note": 2}
     styles = {"error": "red", "warning": "yellow", "note": "dim"}
     problems = sorted(dataset.problems, key=lambda problem: order[problem.severity])
     for problem in problems[:most]:
-        out.print(f"  {problem}", style=styles[problem.severity], highlight=False, markup=False)
+        out.print(f"  {problem}", style=styles[problem.severity], highlight=False, markup=False, soft_wrap=True)
     if len(problems) > most:
-        out.print(f"  and {len(problems) - most:,} more (--json lists all)", highlight=False)
+        out.print(f"  and {len(problems) - most:,} more (--json lists all)", highlight=False, soft_wrap=True)
 
 
 @app.command
@@ -224,7 +223,7 @@ def train(
         print_dataset(dataset, most=5)
     prepared = prepare(experiment, dataset)
     for line in prepared.decisions:
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     command = "sightline " + shlex.join(sys.argv[1:])
     return _train_and_tell(
         prepared, folder.path, command=command, device=where, resume=resume,
@@ -260,7 +259,7 @@ def _tell(finished: Finished, *, as_json: bool) -> int:
     folder = finished.folder.path
     console = err if as_json else out
     if finished.outcome.interrupted:
-        console.print(f"Stopped and saved. Go on with the same command and --resume --out {folder}", highlight=False)
+        console.print(f"Stopped and saved. Go on with the same command and --resume --out {folder}", highlight=False, soft_wrap=True)
         return 130
     if finished.evaluation is None:
         return 0
@@ -272,7 +271,7 @@ def _tell(finished: Finished, *, as_json: bool) -> int:
 
     title = f"{summary['images']} validation pictures, crop: {finished.evaluation.crop}"
     out.print(metrics_table(summary["metrics"], title=title))
-    out.print(f"run     {folder}\nreport  {finished.report}", highlight=False)
+    out.print(f"run     {folder}\nreport  {finished.report}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -326,9 +325,9 @@ def evaluate(
     )
     out.print(metrics_table(summary["metrics"], title=title))
     for name, pixels in evaluation.budget.items():
-        out.print(f"  {name:<18} {pixels:.3f}", highlight=False)
+        out.print(f"  {name:<18} {pixels:.3f}", highlight=False, soft_wrap=True)
     if out_ is not None:
-        out.print(f"tables and report in {out_}", highlight=False)
+        out.print(f"tables and report in {out_}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -377,9 +376,9 @@ def predict(
         ])  # fmt: skip
         return 0
     source = sorted({p.box_source for p in predictions})
-    out.print(f"{len(predictions)} predictions (crop from: {', '.join(source)}) in {out_}", highlight=False)
+    out.print(f"{len(predictions)} predictions (crop from: {', '.join(source)}) in {out_}", highlight=False, soft_wrap=True)
     for path in written[:8]:
-        out.print(f"  {path}", highlight=False)
+        out.print(f"  {path}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -404,16 +403,16 @@ def convert(data: Path, out_dir: Path, *, to: str, format: str | None = None, sk
     truth = dataset_to_predictions(dataset)
     written = writer.write(truth, out_dir, skeleton=dataset.skeleton)
     place_pictures(truth, out_dir, picture_name=writer.picture_name)
-    out.print(f"{len(truth)} records of {dataset.format} as {to}: {written[0]}", highlight=False)
+    out.print(f"{len(truth)} records of {dataset.format} as {to}: {written[0]}", highlight=False, soft_wrap=True)
     return 0
 
 
 @app.command
 def report(run: Path) -> int:
     """Write a run's report.html again from what lies in its folder."""
-    from sightline.report import write_report
+    from sightline.report.page import write_report
 
-    out.print(f"report  {write_report(run)}", highlight=False)
+    out.print(f"report  {write_report(run)}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -459,12 +458,12 @@ def demo(
     data = out_ / "faces"
     if data.exists():
         raise UserError(f"{out_} already holds a demo. Delete it, or choose another --out.")
-    out.print(f"drawing {count} faces with 68 landmarks into {data} ...", highlight=False)
+    out.print(f"drawing {count} faces with 68 landmarks into {data} ...", highlight=False, soft_wrap=True)
     write_drawn_faces(data, count=count, seed=0, size=128)
     dataset = load_data(data, skip_broken=False)
     prepared = prepare(experiment, dataset)
     for line in prepared.decisions:
-        out.print(f"  {line}", highlight=False)
+        out.print(f"  {line}", highlight=False, soft_wrap=True)
     folder = new_run_folder(out_ / "run", recipe="demo", resume=False)
     command = "sightline " + shlex.join(sys.argv[1:])
     return _train_and_tell(

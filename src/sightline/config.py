@@ -9,10 +9,10 @@ Next: transforms.py
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from sightline.backbones import BACKBONES, BackboneConfig
 from sightline.codecs import CODECS, CodecConfig
@@ -50,91 +50,111 @@ class SkeletonConfig(PieceConfig):
 class DataConfig(PieceConfig):
     """What the network sees of a picture, and which part of the data it never trains on."""
 
-    input_hw: tuple[int, int] = Field((128, 128), description="the network's input: height, width")
-    channels: Literal[1, 3] = Field(3, description="1 = grey, 3 = colour")
+    input_hw: tuple[PositiveInt, PositiveInt] = Field(default=(128, 128), description="the network's input: height, width")
+    channels: Literal[1, 3] = Field(default=3, description="1 = grey, 3 = colour")
     crop: Literal["auto", "points", "box", "image"] = Field(
-        "auto",
+        default="auto",
         description="points: the box around the true points; box: the label file's box; image: the whole picture; "
         "auto: box where all records have one, image for DeepLabCut projects, else points",
     )
-    margin: float = Field(0.2, ge=0, description="the crop box is enlarged by this share of its size")
-    keep_aspect: bool = Field(True, description="grow the box to the input's aspect instead of stretching it")
-    points: tuple[str, ...] | None = Field(None, description="train on these points only, by name or number")
-    val_fraction: float = Field(0.1, gt=0, lt=1, description="share of the records kept for validation")
-    split_by: Literal["auto", "given", "group", "random", "order"] = Field("auto", description="how it is chosen")
+    margin: float = Field(default=0.2, ge=0, description="the crop box is enlarged by this share of its size")
+    keep_aspect: bool = Field(default=True, description="grow the box to the input's aspect instead of stretching it")
+    points: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(default=None, description="train on these points only, by name or number")
+    val_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of the records kept for validation")
+    split_by: Literal["auto", "given", "group", "random", "order"] = Field(
+        default="auto", description="how it is chosen"
+    )
     split_seed: int = 0
-    workers: int | Literal["auto"] = Field("auto", description="loader processes; auto: one on 2 cores, at most 8")
-    cache_mb: int = Field(1024, ge=0, description="decoded pictures kept in memory up to this size")
+    workers: NonNegativeInt | Literal["auto"] = Field(
+        default="auto", description="loader processes; auto: one on 2 cores, at most 8"
+    )
+    cache_mb: int = Field(default=1024, ge=0, description="decoded pictures kept in memory up to this size")
 
 
 class AugmentConfig(PieceConfig):
     """One random affine map and one random colour change for every training sample."""
 
-    rotate_deg: float = Field(0.0, ge=0, le=180)
-    shear: float = Field(0.0, ge=0, lt=1, description="x-shear up to this fraction")
-    shift: float = Field(0.0, ge=0, lt=1, description="shift up to this fraction of the crop")
-    scale_min: float = Field(1.0, gt=0, description="zoom out to this factor")
-    scale_max: float = Field(1.0, gt=0, description="zoom in to this factor")
-    flip: float = Field(0.0, ge=0, le=1, description="probability of a mirror image, twins swapped")
+    rotate_deg: float = Field(default=0.0, ge=0, le=180)
+    shear: float = Field(default=0.0, ge=0, lt=1, description="x-shear up to this fraction")
+    shift: float = Field(default=0.0, ge=0, lt=1, description="shift up to this fraction of the crop")
+    scale_min: float = Field(default=1.0, gt=0, description="zoom out to this factor")
+    scale_max: float = Field(default=1.0, gt=0, description="zoom in to this factor")
+    flip: float = Field(default=0.0, ge=0, le=1, description="probability of a mirror image, twins swapped")
     flip_swaps_twins: bool = Field(
-        True, description="false rebuilds a published mistake: all points meet on the middle line"
+        default=True, description="false rebuilds a published mistake: all points meet on the middle line"
     )
-    brightness: float = Field(0.0, ge=0, lt=1)
-    contrast: float = Field(0.0, ge=0, lt=1)
-    saturation: float = Field(0.0, ge=0)
-    hue: float = Field(0.0, ge=0, le=0.5)
-    grey: float = Field(0.0, ge=0, le=1, description="probability of a grey picture")
-    blur: float = Field(0.0, ge=0, le=1, description="probability of a Gaussian blur")
-    noise_std: float = Field(0.0, ge=0, lt=1, description="Gaussian noise; see noise_draw")
+    brightness: float = Field(default=0.0, ge=0, lt=1)
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    saturation: float = Field(default=0.0, ge=0)
+    hue: float = Field(default=0.0, ge=0, le=0.5)
+    grey: float = Field(default=0.0, ge=0, le=1, description="probability of a grey picture")
+    blur: float = Field(default=0.0, ge=0, le=1, description="probability of a Gaussian blur")
+    noise_std: float = Field(default=0.0, ge=0, lt=1, description="Gaussian noise; see noise_draw")
     noise_draw: Literal["each-image", "constant"] = Field(
-        "each-image", description="std uniform in 0..noise_std, or always it"
+        default="each-image", description="std uniform in 0..noise_std, or always it"
     )
-    occlude: float = Field(0.0, ge=0, le=1, description="probability of a random patch over the picture")
+    occlude: float = Field(default=0.0, ge=0, le=1, description="probability of a random patch over the picture")
     leaving: Literal["mask", "retry"] = Field(
-        "mask", description="points that leave the input: mask them, or draw up to 5 times and then keep the plain crop"
+        default="mask",
+        description="points that leave the input: mask them, or draw up to 5 times and then keep the plain crop",
     )
+
+    @model_validator(mode="after")
+    def _scales_in_order(self) -> AugmentConfig:
+        if self.scale_min > self.scale_max:
+            raise ValueError(f"scale_min {self.scale_min:g} is above scale_max {self.scale_max:g}")
+        return self
 
 
 class TrainConfig(PieceConfig):
     """The loop."""
 
-    epochs: int = Field(10, ge=1)
-    batch: int = Field(32, ge=1, description="samples an optimiser step, over all processes and accumulated parts")
-    accumulate: int = Field(1, ge=1, description="parts that a batch is computed in")
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    lr: float = Field(1e-3, gt=0)
-    backbone_lr: float = Field(1.0, ge=0, description="times lr, for the backbone")
-    neck_lr: float = Field(1.0, ge=0, description="times lr, for the neck")
-    head_lr: float = Field(1.0, ge=0, description="times lr, for the head")
-    weight_decay: float = Field(0.01, ge=0)
-    decay_norm_and_bias: bool = Field(False, description="also decay one-dimensional parameters")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
-    schedule: Literal["constant", "step", "cosine", "one-cycle", "linear"] = "cosine"
-    step_epochs: int = Field(3, ge=1, description="step: epochs between drops")
-    step_factor: float = Field(0.1, gt=0, le=1, description="step: factor of a drop")
-    warmup_steps: int = Field(0, ge=0, description="linear warm-up; one-cycle has its own")
-    clip_norm: float | None = Field(None, gt=0, description="largest gradient norm")
-    ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of the averaged weights, which are then the ones used"
+    epochs: int = Field(default=10, ge=1)
+    min_steps: int = Field(
+        default=0, ge=0, description="small data: epochs grow until so many optimiser steps are made"
     )
-    patience: int | None = Field(None, ge=1, description="stop after so many validations without a better one")
-    validate_every: int = Field(1, ge=1, description="epochs between validations")
+    batch: int = Field(
+        default=32, ge=1, description="samples an optimiser step, over all processes and accumulated parts"
+    )
+    accumulate: int = Field(default=1, ge=1, description="parts that a batch is computed in")
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    backbone_lr: float = Field(default=1.0, ge=0, description="times lr, for the backbone")
+    neck_lr: float = Field(default=1.0, ge=0, description="times lr, for the neck")
+    head_lr: float = Field(default=1.0, ge=0, description="times lr, for the head")
+    weight_decay: float = Field(default=0.01, ge=0)
+    decay_norm_and_bias: bool = Field(default=False, description="also decay one-dimensional parameters")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="SGD only")
+    schedule: Literal["constant", "step", "cosine", "one-cycle", "linear"] = "cosine"
+    step_epochs: int = Field(default=3, ge=1, description="step: epochs between drops")
+    step_factor: float = Field(default=0.1, gt=0, le=1, description="step: factor of a drop")
+    warmup_steps: int = Field(default=0, ge=0, description="linear warm-up; one-cycle has its own")
+    clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
+    ema: float | None = Field(
+        default=None, gt=0, lt=1, description="decay of the averaged weights, which are then the ones used"
+    )
+    patience: int | None = Field(default=None, ge=1, description="stop after so many validations without a better one")
+    validate_every: int = Field(default=1, ge=1, description="epochs between validations")
     precision: Literal["32", "bf16", "16"] = "32"
     seed: int = 0
-    save_minutes: float = Field(5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step")
+    save_minutes: float = Field(
+        default=5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step"
+    )
     init: Literal["default", "kaiming"] = Field(
-        "default", description="kaiming: re-initialise every new convolution and layer"
+        default="default", description="kaiming: re-initialise every new convolution and layer"
     )
 
 
 class EvaluateConfig(PieceConfig):
     """How predictions are scored. Crops from true points are jittered: nobody gets perfect boxes."""
 
-    jitter: float = Field(0.1, ge=0, lt=1, description="crop boxes are shifted and scaled by up to this, seeded")
+    jitter: float = Field(
+        default=0.1, ge=0, lt=1, description="crop boxes are shifted and scaled by up to this, seeded"
+    )
     seed: int = 0
-    batch: int = Field(64, ge=1)
-    flip_average: bool = Field(False, description="average with the prediction on the mirror image")
-    pck: tuple[float, ...] = Field((0.05, 0.1), description="thresholds of the share of correct points")
+    batch: int = Field(default=64, ge=1)
+    flip_average: bool = Field(default=False, description="average with the prediction on the mirror image")
+    pck: tuple[float, ...] = Field(default=(0.05, 0.1), description="thresholds of the share of correct points")
 
 
 class Experiment(PieceConfig):
@@ -196,7 +216,10 @@ def _pair(text: str, option: str, example: str) -> tuple[str, str]:
 
 def _scalar(text: str) -> object:
     """A YAML value; `1e-3` too, which YAML 1.1 reads as text."""
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # its model will judge it
     if isinstance(value, str):
         try:
             return float(value)
@@ -250,6 +273,7 @@ def _section_keys(path: Sequence[str], values: dict[str, Any]) -> list[str]:
         return list(Experiment.model_fields)
     section = path[0]
     if section in PIECES:
-        return list(PIECES[section][values[section]["kind"]].model_fields)
+        kind = values[section].get("kind") if len(path) == 1 else None  # below a list nothing can be told
+        return list(PIECES[section][kind].model_fields) if kind in PIECES[section] else []
     field = Experiment.model_fields[section].annotation
     return list(getattr(field, "model_fields", {}))

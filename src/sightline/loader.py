@@ -88,7 +88,7 @@ class Pictures:
     def _decode(self, index: int) -> np.ndarray:
         record = self.records[index]
         assert record.size_hw is not None
-        x0, y0, x1, _ = base_box(record, record.size_hw, self.data)
+        x0, _, x1, _ = base_box(record, record.size_hw, self.data)
         # Half as much again as the input shows, so that zooming in does not blur.
         wanted = min(1.0, 1.5 * self.data.input_hw[1] / max(1.0, x1 - x0))
         height, width = record.size_hw
@@ -163,7 +163,8 @@ def training_loader(samples: TrainingSamples, sampler: EpochSampler, *, workers:
 
 def plain_loader(samples: PlainSamples, *, batch: int, workers: int) -> DataLoader[Batch]:
     """All samples in order."""
-    return DataLoader(samples, batch_size=batch, collate_fn=collate, num_workers=workers, worker_init_fn=_quiet_worker)
+    # type: ignore: collate makes Batches of Samples
+    return DataLoader(samples, batch_size=batch, collate_fn=collate, num_workers=workers, worker_init_fn=_quiet_worker)  # type: ignore[return-value]
 
 
 def worker_count(setting: int | str) -> int:
@@ -176,5 +177,6 @@ def worker_count(setting: int | str) -> int:
 def _quiet_worker(_: int) -> None:
     """Ctrl-C is for the main process alone, and a loader process has one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler of the training loop, which it inherits
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sightline.codecs.protocol import Codec, CodecShape
-from sightline.config import PIECES, Experiment
-from sightline.errors import PieceMismatch
+from sightline.config import Experiment
+from sightline.errors import PieceMismatch, UserError
+from sightline.heads import HEADS
 from sightline.pieces import fake_images, spec_of
 from sightline.types import FeatureSpec, Raw, RawAxes, RawHeatmaps
 
@@ -60,8 +61,15 @@ class Locator(nn.Module):
     @staticmethod
     def _look(module: nn.Module, channels: int, input_hw: tuple[int, int]) -> FeatureSpec:
         """The shapes a module gives, found without computing."""
-        with torch.no_grad():
-            return spec_of(copy.deepcopy(module).to("meta").eval()(fake_images(channels, input_hw)), input_hw)
+        try:
+            with torch.no_grad():
+                return spec_of(copy.deepcopy(module).to("meta").eval()(fake_images(channels, input_hw)), input_hw)
+        except RuntimeError as error:  # a kernel or a pooling window larger than what is left of the picture
+            height, width = input_hw
+            raise UserError(
+                f"A picture of {height} x {width} does not pass through the backbone and neck ({error}). "
+                "Raise data.input_hw, or take fewer or smaller layers."
+            ) from error
 
     def forward(self, images: Tensor) -> Raw:
         """Normalise and run; no loss and no decoding here."""
@@ -108,7 +116,7 @@ def _check_fit(experiment: Experiment, neck_spec: FeatureSpec) -> None:
             gives=head.emits.__name__,
             taker=f"codec '{codec.kind}'",
             needs=codec.takes.__name__,
-            fitting=(f"head '{key}'" for key, piece in PIECES["head"].items() if piece.emits is codec.takes),
+            fitting=(f"head '{key}'" for key, piece in HEADS.items() if piece.emits is codec.takes),
         )
     if head.min_cells > min(neck_spec.sizes_hw[0]):
         raise PieceMismatch(

@@ -80,6 +80,7 @@ class AveragedWeights:
         state: Mapping[str, Tensor] = model.state_dict()
         floats = [key for key, value in self.tensors.items() if value.is_floating_point()]
         with torch.no_grad():
-            torch._foreach_lerp_([self.tensors[k] for k in floats], [state[k] for k in floats], weight)
+            for key in floats:
+                self.tensors[key].lerp_(state[key], weight)
             for key in self.tensors.keys() - set(floats):
                 self.tensors[key].copy_(state[key])

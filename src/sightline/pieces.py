@@ -19,8 +19,21 @@ from sightline.types import FeatureMaps, FeatureSpec
 class PieceConfig(BaseModel):
     """Base of every config: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     summary: ClassVar[str] = ""
+
+
+class HeadPieceConfig(PieceConfig):
+    """Base of head configs: which Raw type comes out, and how small the finest map may be."""
+
+    emits: ClassVar[type]
+    min_cells: ClassVar[int] = 1
+
+
+class CodecPieceConfig(PieceConfig):
+    """Base of codec configs: which Raw type goes in."""
+
+    takes: ClassVar[type]
 
 
 def spec_of(maps: FeatureMaps, size_hw: tuple[int, int]) -> FeatureSpec:

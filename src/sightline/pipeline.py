@@ -6,6 +6,7 @@ The command line and the Python interface both go through here. Next: predict.py
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +16,14 @@ from typing import Any
 
 from sightline.checkpoint import RunFolder, write_json
 from sightline.codecs.protocol import Codec
-from sightline.config import DataConfig, Experiment, SkeletonConfig, override
+from sightline.config import DataConfig, Experiment, SkeletonConfig, TrainConfig, override
 from sightline.devices import machine
 from sightline.errors import UserError, unknown_name
 from sightline.evaluate import Evaluation, evaluate
 from sightline.evaluate import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
+from sightline.loader import EpochSampler
 from sightline.model import Locator, build, codec_for
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset, Record
@@ -73,10 +75,23 @@ def prepare(experiment: Experiment, dataset: Dataset) -> Prepared:
     if augment.flip and not dataset.skeleton.flip_pairs and len(dataset.skeleton) > 1 and augment.flip_swaps_twins:
         augment = augment.model_copy(update={"flip": 0.0})
         decisions.append("augment.flip is off: the data name no left/right twins, and a mirror image would be wrong")
+    train = _long_enough(experiment.train, len(split.train))
+    if train != experiment.train:
+        decisions.append(f"train.epochs became {train.epochs}: {train.min_steps} steps on {len(split.train)} records")
     fitted = experiment.model_copy(
-        update={"data": data, "augment": augment, "skeleton": SkeletonConfig.of(dataset.skeleton)}
+        update={"data": data, "augment": augment, "train": train, "skeleton": SkeletonConfig.of(dataset.skeleton)}
     )
     return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
+
+
+def _long_enough(train: TrainConfig, count: int) -> TrainConfig:
+    """With few records an epoch is a handful of steps: more epochs, and no more validations than before."""
+    steps = EpochSampler(count=count, batch=train.batch, seed=train.seed).steps
+    epochs = max(train.epochs, math.ceil(train.min_steps / steps))
+    if epochs == train.epochs:
+        return train
+    every = max(train.validate_every, round(epochs / train.epochs * train.validate_every))
+    return train.model_copy(update={"epochs": epochs, "validate_every": every})
 
 
 def _selected(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
@@ -92,6 +107,8 @@ def _selected(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
             keep.append(int(point))
         else:
             raise unknown_name("point", point, names)
+    if not keep or len(set(keep)) < len(keep):
+        raise UserError(f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once.")
     records = [record.select(keep) for record in dataset.records]
     return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
 
@@ -130,13 +147,20 @@ def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
         while (out := Path("runs") / f"{recipe}-{number:03d}").exists():
             number += 1
     folder = RunFolder(out)
-    if folder.config.exists() and not resume:
+    if out.is_file():
+        raise UserError(f"--out {out} is a file. Name a folder.")
+    # A run that stopped before its first step (a setting was refused, weights were missing) left nothing to keep.
+    begun = folder.metrics.exists() or folder.last.exists() or folder.best.exists()
+    if begun and not resume and _is_leader():  # with several processes the first one may have begun already
         raise UserError(f"{out} already holds a run. Go on with it by --resume, or choose another --out.")
     if resume and not folder.config.exists():
         raise UserError(f"{out} holds no run to resume (no config.yaml). Start one without --resume.")
-    if out.is_file():
-        raise UserError(f"--out {out} is a file. Name a folder.")
     return folder
+
+
+def _is_leader() -> bool:
+    """Whether this is the first of torchrun's processes, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,14 +187,14 @@ def train_run(
     on_ready: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Train, evaluate on the validation part with the best weights, and write the report."""
-    leader = int(os.environ.get("RANK", "0")) == 0
+    leader = _is_leader()
     if resume:
         _require_same(folder, prepared)
     elif leader:
-        write_atomically(folder.config, prepared.experiment.to_yaml())
         parts = {"train": prepared.split.train, "val": prepared.split.val}
         write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
         write_json(folder.info, _run_info(prepared, command=command))
+        write_atomically(folder.config, prepared.experiment.to_yaml())  # last: what has it, has the others
     on_ready()
     outcome = train(
         prepared.experiment,
@@ -192,7 +216,7 @@ def train_run(
     validation = prepared.dataset.with_records(prepared.split.val)
     context = {"data": str(prepared.dataset.root), "split": "val", "data_fingerprint": validation.fingerprint()}
     write_evaluation(evaluation, folder, context=context, model=model)
-    info = _run_info(prepared, command=command)
+    info = json.loads(folder.info.read_text(encoding="utf-8"))  # with the first command and start, also after --resume
     info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
     write_json(folder.info, info)
     return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=write_report(folder.path))
@@ -202,7 +226,7 @@ def _require_same(folder: RunFolder, prepared: Prepared) -> None:
     """A resumed run must go on with the same settings and records."""
     if folder.experiment() != prepared.experiment:
         raise UserError(f"{folder.config} differs from what this command asks for. Resume with the run's own command.")
-    stored = json.loads(folder.split.read_text())
+    stored = json.loads(folder.split.read_text(encoding="utf-8"))
     now = {"train": [r.image_id for r in prepared.split.train], "val": [r.image_id for r in prepared.split.val]}
     if stored != now:
         raise UserError(f"The data set has changed since {folder.path} began: its records or their split differ.")

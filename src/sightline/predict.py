@@ -18,6 +18,7 @@ from sightline.checkpoint import RunFolder
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.errors import UserError
+from sightline.fold import folded
 from sightline.geometry import Affine, Box, apply_affines, crop_to, enlarge, fit_aspect
 from sightline.images import list_images, read_image
 from sightline.infer import invert
@@ -43,7 +44,10 @@ class Predictor:
     """A run, loaded once: `predictor(image)` gives points in the image's own pixels."""
 
     def __init__(self, model: Locator, codec: Codec, experiment: Experiment, *, device: str = "cpu") -> None:
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        height, width = experiment.data.input_hw
+        example = torch.zeros(1, experiment.data.channels, height, width, dtype=torch.uint8, device=device)
+        placed = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = folded(placed, example)
         self.codec, self.experiment, self.device = codec, experiment, device
         self.skeleton: Skeleton = experiment.skeleton.skeleton()
 

@@ -82,4 +82,5 @@ class _Lines:
             f"epoch {values['epoch']:g}  step {values['step']}  {values['seconds']:.0f} s  "
             f"loss {self.loss:.4f}  val loss {values['loss']:.4f}  {self.metric} {score}",
             highlight=False,
+            soft_wrap=True,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
 from sightline.codecs.protocol import Codec
@@ -28,6 +30,7 @@ from sightline.config import Experiment
 from sightline.devices import check_precision, cpu_flags
 from sightline.errors import UserError
 from sightline.evaluate import validate
+from sightline.files import write_atomically
 from sightline.geometry import crop_to
 from sightline.loader import (
     EpochSampler,
@@ -48,6 +51,7 @@ from sightline.transforms import Framing, base_box
 from sightline.types import Batch
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_log = logging.getLogger("sightline")
 LOG_EVERY = 10  # steps between lines of metrics.jsonl
 
 
@@ -108,7 +112,19 @@ def train(
         precision=PRECISIONS[experiment.train.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
+    _check_processes(experiment, split, world=fabric.world_size)
     return _Training(experiment, split, RunFolder(out), fabric, weight_folders, watchers).run(resume=resume)
+
+
+def _check_processes(experiment: Experiment, split: Split, *, world: int) -> None:
+    """Every process needs the same number of samples of every batch."""
+    if experiment.train.batch % world:
+        raise UserError(
+            f"train.batch={experiment.train.batch} cannot be shared by {world} processes. It counts the samples of all "
+            f"processes together: choose a multiple of {world}."
+        )
+    if len(split.train) < world:
+        raise UserError(f"{len(split.train)} training records are too few for {world} processes. Start fewer.")
 
 
 class _Training:
@@ -131,6 +147,11 @@ class _Training:
         _prepare_start(self.model, experiment, split.train)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = build_optimizer(self.model, config)
+        if fabric.world_size > 1 and fabric.is_global_zero and _has_batch_statistics(self.model):
+            _log.warning(
+                "Each process normalises by the statistics of its own part of a batch, so the result differs from that "
+                "of one process. Group normalisation, or backbone.frozen=norm without normalisation elsewhere, agrees."
+            )
         self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.model, self.codec), optimizer)
         self.averaged = AveragedWeights(self.model, decay=config.ema) if config.ema else None
         self.framing = Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
@@ -158,16 +179,16 @@ class _Training:
     def run(self, *, resume: bool) -> Outcome:
         """The loop over epochs."""
         config = self.experiment.train
-        if resume:
+        if resume and self.folder.last.exists():  # a run killed before its first checkpoint starts anew
             self.progress = load_state(
                 self.folder.last,
                 model=self.model,
                 averaged=self.averaged.tensors if self.averaged else None,
                 optimizer=self.optimizer,
             )
-        else:
-            self.folder.metrics.unlink(missing_ok=True)
-        interrupted = stopped = self.progress.done
+        if self.fabric.is_global_zero:
+            forget_later(self.folder.metrics, self.progress)
+        interrupted = stopped = False
         with _ctrl_c() as pressed:
             while self.progress.epoch < config.epochs and not self.progress.done:
                 if self._epoch(pressed):
@@ -201,12 +222,21 @@ class _Training:
             progress.seconds = seconds_before + now - started
             self._tell_step(loss, factor)
             due = config.save_minutes == 0 or now - saved > 60 * config.save_minutes
-            if pressed() or due:
+            stop, due = self._agreed(pressed(), due)
+            if stop or due:
                 self._save()
                 saved = now
-            if pressed():
+            if stop:
                 return True
         return False
+
+    def _agreed(self, *wishes: bool) -> list[bool]:
+        """What any process wants, all do: clocks and signals differ, and a lone barrier would wait for ever."""
+        if self.fabric.world_size == 1:
+            return list(wishes)
+        most = self.fabric.all_reduce(torch.tensor(wishes, dtype=torch.float32), reduce_op="max")
+        assert isinstance(most, Tensor)
+        return [bool(wish) for wish in most.tolist()]
 
     def _step(self, batch: Batch) -> float:
         """One optimiser step over a batch, in `accumulate` parts. Returns the batch's loss."""
@@ -241,9 +271,10 @@ class _Training:
         if loss == loss and abs(loss) != float("inf"):
             return
         files = [self.split.train[int(i)].image_id for i in batch.index[:8]]
+        kept = f"The last good checkpoint stays in {self.folder.last}." if self.folder.last.exists() else ""
         raise UserError(
-            f"The loss became {loss} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}, on {files} ... "
-            f"The last good checkpoint stays in {self.folder.path}. Lower train.lr, or set train.clip_norm=1."
+            f"The loss became {loss} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}, on "
+            f"{', '.join(files)}{' ...' if len(batch) > 8 else ''}. {kept} Lower train.lr, or set train.clip_norm=1."
         )
 
     def _finish_epoch(self) -> None:
@@ -263,10 +294,14 @@ class _Training:
                 experiment=self.experiment,
                 device=str(self.fabric.device),
             )
-            if not progress.best or values[self.metric] < progress.best["value"]:
+            # Batch statistics differ between processes; the first one's decide for all.
+            values = self.fabric.broadcast(values)
+            # Where no validation picture shows both eye corners there is no inter-ocular error to choose by.
+            metric = self.metric if self.metric in values else "mean_error_px"
+            if not progress.best or values[metric] < progress.best["value"]:
                 progress.best = {
-                    "metric": self.metric,
-                    "value": values[self.metric],
+                    "metric": metric,
+                    "value": values[metric],
                     "epoch": progress.epoch,
                     "step": progress.global_step,
                 }
@@ -309,8 +344,14 @@ class _Training:
             "epoch": round(progress.epoch + progress.step / max(1, self.sampler.steps), 4),
             "seconds": round(progress.seconds, 2),
         }
-        with self.folder.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **place, **values}) + "\n")
+        try:
+            with self.folder.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"kind": kind, **place, **values}) + "\n")
+        except OSError as error:
+            raise UserError(
+                f"Cannot write {self.folder.metrics}: {error.strerror}. Free some space or mend the folder's "
+                "permissions, then go on by --resume."
+            ) from error
         for watcher in self.watchers:
             watcher(Event(kind=kind, values={**place, **values}))
 
@@ -327,9 +368,31 @@ class _WithLoss(nn.Module):
         return self.codec.loss(self.model(images), self.codec.encode(points_xy, visible))
 
 
+def forget_later(metrics: Path, progress: Progress) -> None:
+    """Cut from metrics.jsonl what was logged after a checkpoint: a resumed run will log it again."""
+    if not metrics.exists():
+        return
+    kept = []
+    for line in metrics.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break  # a kill in the middle of a line; nothing can stand behind it
+        # The last step of an epoch may be saved before its validation is.
+        is_later = entry["epoch"] > progress.epoch if entry["kind"] == "val" else entry["step"] > progress.global_step
+        if not is_later:
+            kept.append(line + "\n")
+    write_atomically(metrics, "".join(kept))
+
+
 def _key(*numbers: int) -> int:
     """One seed from several numbers, spread over 63 bits."""
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def _has_batch_statistics(model: nn.Module) -> bool:
+    """Whether any batch normalisation would use the statistics of the batch."""
+    return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
 
 
 def _split(batch: Batch, parts: int) -> list[Batch]:

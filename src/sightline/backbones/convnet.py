@@ -21,9 +21,9 @@ class ConvLayer(PieceConfig):
     """One convolution, optional batch normalisation, ReLU, optional 2 x 2 max pooling."""
 
     channels: int = Field(ge=1)
-    kernel: int = Field(3, ge=1)
-    stride: int = Field(1, ge=1)
-    padding: int = Field(0, ge=0)
+    kernel: int = Field(default=3, ge=1)
+    stride: int = Field(default=1, ge=1)
+    padding: int = Field(default=0, ge=0)
     pool: bool = False
     norm: bool = False
 
@@ -34,14 +34,14 @@ class ConvnetBackboneConfig(PieceConfig):
     summary: ClassVar[str] = "a plain chain of convolutions, written out layer by layer"
     kind: Literal["convnet"] = "convnet"
     layers: tuple[ConvLayer, ...] = Field(
-        (
+        default=(
             ConvLayer(channels=16, stride=2, padding=1, norm=True),
             ConvLayer(channels=32, stride=2, padding=1, norm=True),
         ),
         min_length=1,
     )
-    frozen: Literal["none", "norm", "all"] = Field("none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field("half", description="pixel normalisation")
+    frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
+    mean_std: Literal["imagenet", "half", "none"] = Field(default="half", description="pixel normalisation")
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network, with random weights; `weight_folders` is not looked at."""

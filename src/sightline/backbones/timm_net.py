@@ -8,18 +8,18 @@ first normalisation (`linear_stem_block`). Next: necks/
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from sightline.backbones.weights import find_weights, load_weights
-from sightline.errors import UserError, unknown_name
+from sightline.errors import UserError
 from sightline.pieces import PieceConfig
 from sightline.types import FeatureMaps
-
-HEAD_PREFIXES = ("classifier", "conv_head", "bn2", "head", "fc", "norm_head", "global_pool")
 
 
 class TimmBackboneConfig(PieceConfig):
@@ -27,14 +27,20 @@ class TimmBackboneConfig(PieceConfig):
 
     summary: ClassVar[str] = "any timm classifier by name, as feature maps"
     kind: Literal["timm"] = "timm"
-    name: str = Field("mobilenetv2_100", description="timm model name")
-    weights: str = Field("imagenet", description="'imagenet', 'none', or a safetensors file")
-    levels: tuple[int, ...] = Field((1, 2, 3, 4), description="feature levels, 0 = stride 2")
-    padding: Literal["default", "same"] = Field("default", description="'same' for weights born in TensorFlow")
-    linear_stem_block: bool = Field(False, description="EdgeTPU reference weights: no activation in the first block")
-    norm: Literal["batch", "group", "none"] = Field("batch", description="normalisation layers (resnets only)")
-    frozen: Literal["none", "norm", "all"] = Field("none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field("imagenet", description="pixel normalisation")
+    name: str = Field(default="mobilenetv2_100", description="timm model name")
+    weights: str = Field(default="imagenet", description="'imagenet', 'none', or a safetensors file")
+    init: Literal["library", "torch"] = Field(
+        default="library",
+        description="first weights without pretrained ones: timm's, or torch's default in every layer",
+    )
+    levels: tuple[int, ...] = Field(default=(1, 2, 3, 4), min_length=1, description="feature levels, 0 = stride 2")
+    padding: Literal["default", "same"] = Field(default="default", description="'same' for weights born in TensorFlow")
+    linear_stem_block: bool = Field(
+        default=False, description="EdgeTPU reference weights: no activation in the first block"
+    )
+    norm: Literal["batch", "group", "none"] = Field(default="batch", description="normalisation layers (resnets only)")
+    frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
+    mean_std: Literal["imagenet", "half", "none"] = Field(default="imagenet", description="pixel normalisation")
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network; raises UserError for an unknown name, level, or weights that do not fit."""
@@ -49,7 +55,8 @@ class TimmBackbone(nn.Module):
         import timm  # seconds to import: only where a network is really built
 
         if config.name not in timm.list_models():
-            raise unknown_name("timm model", config.name, timm.list_models())
+            raise _unknown(config.name, timm.list_models())
+        _check_options(config)
         path = None if config.weights == "none" else find_weights(config.name, config.weights, weight_folders)
         options: dict[str, object] = {}
         if config.padding == "same":
@@ -73,14 +80,51 @@ class TimmBackbone(nn.Module):
             ) from error
         except (IndexError, AssertionError) as error:
             raise UserError(f"{config.name} has no feature levels {config.levels} ({error}).") from error
+        except TypeError as error:
+            if "pad_type" not in str(error):
+                raise
+            raise UserError(f"{config.name} takes no backbone.padding=same; leave it at 'default'.") from error
+        if config.init == "torch":
+            _reset(self.net)
         if config.linear_stem_block:
             self.net.blocks[0][0].bn1.act = nn.Identity()  # type: ignore[index, union-attr]
         if path is not None:
-            load_weights(self.net, path, ignore=HEAD_PREFIXES)
+            load_weights(self.net, path, ignore=_unused_keys(config.name))
 
     def forward(self, images: Tensor) -> FeatureMaps:
         """Run the network; each map [B, C, h, w]."""
         return FeatureMaps(maps=tuple(self.net(images)))
+
+
+def _unknown(name: str, known: Sequence[str]) -> UserError:
+    """timm has more than a thousand names: only the nearest are worth printing."""
+    close = get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    return UserError(f"timm has no model '{name}'.{hint} timm.list_models() lists all {len(known)}.")
+
+
+def _check_options(config: TimmBackboneConfig) -> None:
+    if list(config.levels) != sorted(set(config.levels)):
+        raise UserError(f"backbone.levels must go from fine to coarse, each once, not {config.levels}.")
+    if config.linear_stem_block and not config.name.startswith("mobilenet_edgetpu"):
+        raise UserError(f"backbone.linear_stem_block is wired for mobilenet_edgetpu models, not for {config.name}.")
+    if config.init == "torch" and config.weights != "none":
+        raise UserError(f"backbone.init=torch needs backbone.weights=none, not {config.weights!r}, which replace it.")
+
+
+def _reset(net: nn.Module) -> None:
+    """Give every layer the first weights that torch itself gives it."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.GroupNorm):
+            module.reset_parameters()
+
+
+def _unused_keys(name: str) -> tuple[str, ...]:
+    """Tensors of the whole classifier: its file may hold them although the feature levels do not use them."""
+    import timm
+
+    with torch.device("meta"):
+        return tuple(timm.create_model(name).state_dict())
 
 
 class _NoNorm(nn.Identity):

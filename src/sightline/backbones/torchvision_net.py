@@ -26,11 +26,11 @@ class TorchvisionBackboneConfig(PieceConfig):
 
     summary: ClassVar[str] = "any torchvision classifier by name, as feature maps"
     kind: Literal["torchvision"] = "torchvision"
-    name: str = Field("squeezenet1_1", description="torchvision model name")
-    weights: str = Field("imagenet", description="'imagenet', 'none', or a safetensors file")
-    levels: tuple[int, ...] = Field((-1,), description="levels, 0 = finest, -1 = coarsest")
-    frozen: Literal["none", "norm", "all"] = Field("none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field("imagenet", description="pixel normalisation")
+    name: str = Field(default="squeezenet1_1", description="torchvision model name")
+    weights: str = Field(default="imagenet", description="'imagenet', 'none', or a safetensors file")
+    levels: tuple[int, ...] = Field(default=(-1,), min_length=1, description="levels, 0 = finest, -1 = coarsest")
+    frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
+    mean_std: Literal["imagenet", "half", "none"] = Field(default="imagenet", description="pixel normalisation")
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network; raises UserError for an unknown name, level, or weights that do not fit."""
@@ -81,8 +81,8 @@ class TorchvisionBackbone(nn.Module):
             taps = tuple(ends[level] for level in config.levels)
         except IndexError:
             raise UserError(f"{config.name} has levels 0..{len(ends) - 1}, not {config.levels}.") from None
-        if list(taps) != sorted(taps):
-            raise UserError(f"backbone.levels must go from fine to coarse, not {config.levels}.")
+        if list(taps) != sorted(set(taps)):
+            raise UserError(f"backbone.levels must go from fine to coarse, each once, not {config.levels}.")
         return taps
 
     def forward(self, images: Tensor) -> FeatureMaps:

@@ -22,10 +22,10 @@ class UnetEncoderConfig(PieceConfig):
 
     summary: ClassVar[str] = "the contracting half of a U-Net"
     kind: Literal["unet-encoder"] = "unet-encoder"
-    width: int = Field(32, ge=1, description="channels of the first level")
-    levels: int = Field(5, ge=2, description="number of levels, the bottleneck included")
-    frozen: Literal["none", "norm", "all"] = Field("none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field("none", description="pixel normalisation")
+    width: int = Field(default=32, ge=1, description="channels of the first level")
+    levels: int = Field(default=5, ge=2, description="number of levels, the bottleneck included")
+    frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
+    mean_std: Literal["imagenet", "half", "none"] = Field(default="none", description="pixel normalisation")
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network, with random weights; `weight_folders` is not looked at."""

@@ -11,9 +11,9 @@ from sightline.codecs.heatmap import HeatmapCodecConfig
 from sightline.codecs.integral import IntegralCodecConfig
 from sightline.codecs.simcc import SimccCodecConfig
 from sightline.codecs.summed_heatmap import SummedHeatmapCodecConfig
-from sightline.pieces import PieceConfig
+from sightline.pieces import CodecPieceConfig
 
-CODECS: dict[str, type[PieceConfig]] = {
+CODECS: dict[str, type[CodecPieceConfig]] = {
     "coords": CoordsCodecConfig,
     "heatmap": HeatmapCodecConfig,
     "summed-heatmap": SummedHeatmapCodecConfig,

@@ -15,19 +15,21 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.codecs.protocol import CodecShape, PointTarget, masked_mean
-from sightline.pieces import PieceConfig
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
+from sightline.pieces import CodecPieceConfig
 from sightline.types import Points, Raw, RawCoords
 
 
-class CoordsCodecConfig(PieceConfig):
+class CoordsCodecConfig(CodecPieceConfig):
     """Which distance is minimised."""
 
     summary: ClassVar[str] = "coordinates as fractions of the input picture"
     kind: Literal["coords"] = "coords"
-    loss_kind: Literal["mse", "l1", "smooth-l1", "relaxed-l2", "wing"] = Field("mse", description="the distance")
-    margin: float = Field(0.0, ge=0, description="relaxed-l2: no loss within this distance, in fractions")
-    squared: bool = Field(False, description="relaxed-l2: square what is left beyond the margin")
+    loss_kind: Literal["mse", "l1", "smooth-l1", "relaxed-l2", "wing"] = Field(
+        default="mse", description="the distance"
+    )
+    margin: float = Field(default=0.0, ge=0, description="relaxed-l2: no loss within this distance, in fractions")
+    squared: bool = Field(default=False, description="relaxed-l2: square what is left beyond the margin")
 
     takes: ClassVar[type] = RawCoords
 
@@ -48,9 +50,9 @@ class CoordsCodec:
         """Pixels to fractions."""
         return PointTarget(xy=points_xy / points_xy.new_tensor(self.size_xy), visible=visible)
 
-    def loss(self, raw: Raw, target: PointTarget) -> Tensor:
+    def loss(self, raw: Raw, target: PointTarget | FactorTarget) -> Tensor:
         """Mean over visible points."""
-        assert isinstance(raw, RawCoords)
+        assert isinstance(raw, RawCoords) and isinstance(target, PointTarget)
         return masked_mean(self._distances(raw.xy, target.xy), target.visible)
 
     def _distances(self, xy: Tensor, truth: Tensor) -> Tensor:
@@ -73,8 +75,9 @@ class CoordsCodec:
         xy = raw.xy * raw.xy.new_tensor(self.size_xy)
         return Points(xy=xy, score=torch.ones_like(xy[..., 0]))
 
-    def perfect(self, target: PointTarget) -> RawCoords:
+    def perfect(self, target: PointTarget | FactorTarget) -> RawCoords:
         """What a flawless network would emit."""
+        assert isinstance(target, PointTarget)
         return RawCoords(xy=target.xy)
 
 

@@ -19,24 +19,26 @@ from torch.nn import functional as F
 from sightline.codecs import gaussian
 from sightline.codecs.peaks import Decoder, argmax_cells, decode_maps
 from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
-from sightline.pieces import PieceConfig
+from sightline.pieces import CodecPieceConfig
 from sightline.types import Points, Raw, RawHeatmaps
 
 LOSSES = {"mse": gaussian.mse, "l1": gaussian.l1, "bce": gaussian.bce, "ce": gaussian.cross_entropy}
 
 
-class HeatmapCodecConfig(PieceConfig):
+class HeatmapCodecConfig(CodecPieceConfig):
     """Target, loss and decoder."""
 
     summary: ClassVar[str] = "one heatmap for each point"
     kind: Literal["heatmap"] = "heatmap"
-    loss_kind: Literal["mse", "bce", "ce", "l1"] = Field("ce", description="what a logit means and how it is judged")
-    sigma: float = Field(1.5, gt=0, description="std of the target, in cells")
-    target: Literal["gaussian", "single-pixel"] = Field(
-        "gaussian", description="single-pixel: only the nearest cell is 1"
+    loss_kind: Literal["mse", "bce", "ce", "l1"] = Field(
+        default="ce", description="what a logit means and how it is judged"
     )
-    decoder: Decoder = Field("dark", description="how a map becomes a point")
-    radius: int = Field(4, ge=1, description="half side of the centroid decoder's window, in cells")
+    sigma: float = Field(default=1.5, gt=0, description="std of the target, in cells")
+    target: Literal["gaussian", "single-pixel"] = Field(
+        default="gaussian", description="single-pixel: only the nearest cell is 1"
+    )
+    decoder: Decoder = Field(default="dark", description="how a map becomes a point")
+    radius: int = Field(default=4, ge=1, description="half side of the centroid decoder's window, in cells")
 
     takes: ClassVar[type] = RawHeatmaps
 

@@ -17,17 +17,17 @@ from sightline.codecs import gaussian
 from sightline.codecs.heatmap import HeatmapCodec, HeatmapCodecConfig
 from sightline.codecs.peaks import soft_argmax
 from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
-from sightline.pieces import PieceConfig
+from sightline.pieces import CodecPieceConfig
 from sightline.types import Points, Raw, RawHeatmaps
 
 
-class IntegralCodecConfig(PieceConfig):
+class IntegralCodecConfig(CodecPieceConfig):
     """Weights of the two terms."""
 
     summary: ClassVar[str] = "soft-argmax of a map, trained end to end"
     kind: Literal["integral"] = "integral"
-    sigma: float = Field(1.0, gt=0, description="std of the map that is asked for, in cells")
-    shape_weight: float = Field(1.0, ge=0, description="weight of the cross-entropy term")
+    sigma: float = Field(default=1.0, gt=0, description="std of the map that is asked for, in cells")
+    shape_weight: float = Field(default=1.0, ge=0, description="weight of the cross-entropy term")
 
     takes: ClassVar[type] = RawHeatmaps
 

@@ -97,9 +97,8 @@ def refine_row(log_heat: Float[Tensor, "B K L"], *, step_px: float) -> Float[Ten
     best = log_heat.argmax(dim=-1)
     inner = best.clamp(1, log_heat.shape[-1] - 2)
     left, middle, right = (log_heat.gather(-1, (inner + d)[..., None])[..., 0] for d in (-1, 0, 1))
-    shift = _parabola_top(left, middle, right)
-    # A border bin uses its neighbour's parabola; the start of the step must be the neighbour too.
-    return index_to_continuous(inner.to(log_heat.dtype) + shift) * step_px
+    shift = _from_highest(_parabola_top(left, middle, right), start=inner - best)
+    return index_to_continuous(best.to(log_heat.dtype) + shift) * step_px
 
 
 def _centres(count: int, stride: float, like: Tensor) -> Tensor:
@@ -139,7 +138,18 @@ def _newton_step(log_heat: Tensor, column: Tensor, row: Tensor) -> Tensor:
     dx = torch.where(is_peak, (hxy * gy - hyy * gx) / safe, _parabola_top(v[-1, 0], v[0, 0], v[1, 0]))
     dy = torch.where(is_peak, (hxy * gx - hxx * gy) / safe, _parabola_top(v[0, -1], v[0, 0], v[0, 1]))
     step = torch.stack([dx, dy], dim=-1).clamp(-1.5, 1.5)
-    return step + torch.stack([cx - column, cy - row], dim=-1)
+    return _from_highest(step, start=torch.stack([cx - column, cy - row], dim=-1))
+
+
+def _from_highest(step: Tensor, *, start: Tensor) -> Tensor:
+    """A step as seen from the highest cell; `start` is -1 or 1 where that is a border cell, whose neighbour has the fit.
+
+    There the step must lead back towards the highest cell, and the point cannot lie further than half a cell
+    from it; a fit that leads away (a lone high cell at the border) says nothing, and the highest cell stays.
+    """
+    leads_back = step * start < 0
+    at_border = torch.where(leads_back, (step + start).clamp(-0.5, 0.5), torch.zeros_like(step))
+    return torch.where(start == 0, step, at_border)
 
 
 def _parabola_top(left: Tensor, middle: Tensor, right: Tensor) -> Tensor:

@@ -18,16 +18,16 @@ from sightline.codecs import gaussian
 from sightline.codecs.peaks import refine_row
 from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
 from sightline.geometry import cell_centres, index_to_continuous
-from sightline.pieces import PieceConfig
+from sightline.pieces import CodecPieceConfig
 from sightline.types import Points, Raw, RawAxes
 
 
-class SimccCodecConfig(PieceConfig):
+class SimccCodecConfig(CodecPieceConfig):
     """Width of the target and decoder."""
 
     summary: ClassVar[str] = "a class along x and a class along y for each point"
     kind: Literal["simcc"] = "simcc"
-    sigma_px: float = Field(2.0, gt=0, description="std of the target, in input pixels")
+    sigma_px: float = Field(default=2.0, gt=0, description="std of the target, in input pixels")
     decoder: Literal["argmax", "refined", "expectation"] = "expectation"
 
     takes: ClassVar[type] = RawAxes

@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from sightline.codecs.heatmap import HeatmapCodec, HeatmapCodecConfig
 from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget
-from sightline.pieces import PieceConfig
+from sightline.pieces import CodecPieceConfig
 from sightline.types import Points, Raw, RawHeatmaps
 
 
-class SummedHeatmapCodecConfig(PieceConfig):
+class SummedHeatmapCodecConfig(CodecPieceConfig):
     """Width of the target."""
 
     summary: ClassVar[str] = "the sum of all maps against one summed target (a published failure)"
     kind: Literal["summed-heatmap"] = "summed-heatmap"
-    sigma: float = Field(5.0, gt=0, description="std of the target, in cells")
+    sigma: float = Field(default=5.0, gt=0, description="std of the target, in cells")
 
     takes: ClassVar[type] = RawHeatmaps
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from sightline.heads.axes import AxesHeadConfig
 from sightline.heads.heatmap import HeatmapHeadConfig
 from sightline.heads.mlp import MlpHeadConfig
-from sightline.pieces import PieceConfig
+from sightline.pieces import HeadPieceConfig
 
-HEADS: dict[str, type[PieceConfig]] = {
+HEADS: dict[str, type[HeadPieceConfig]] = {
     "mlp": MlpHeadConfig,
     "heatmap": HeatmapHeadConfig,
     "axes": AxesHeadConfig,

@@ -6,22 +6,23 @@ layers shared by all points, to `bins_per_px` bins for every input pixel of each
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from sightline.pieces import PieceConfig, conv_norm_relu
+from sightline.pieces import HeadPieceConfig, conv_norm_relu
 from sightline.types import FeatureMaps, FeatureSpec, RawAxes
 
 
-class AxesHeadConfig(PieceConfig):
+class AxesHeadConfig(HeadPieceConfig):
     """Resolution of the axes and a convolution before them."""
 
     summary: ClassVar[str] = "SimCC: one row of logits along x and one along y for each point"
     kind: Literal["axes"] = "axes"
-    bins_per_px: float = Field(2.0, gt=0, description="bins for each input pixel")
-    hidden: tuple[int, ...] = Field((), description="channels of 3 x 3 convolutions before the 1 x 1 one")
+    bins_per_px: float = Field(default=2.0, gt=0, description="bins for each input pixel")
+    hidden: tuple[int, ...] = Field(default=(), description="channels of 3 x 3 convolutions before the 1 x 1 one")
 
     emits: ClassVar[type] = RawAxes
     min_cells: ClassVar[int] = 2
@@ -39,7 +40,7 @@ class AxesHead(nn.Module):
     ) -> None:
         super().__init__()
         widths = [spec.channels[0], *config.hidden]
-        self.hidden = nn.Sequential(*(conv_norm_relu(i, o) for i, o in zip(widths, widths[1:], strict=False)))
+        self.hidden = nn.Sequential(*(conv_norm_relu(i, o) for i, o in pairwise(widths)))
         self.to_points = nn.Conv2d(widths[-1], num_points, 1)
         cells = spec.sizes_hw[0][0] * spec.sizes_hw[0][1]
         self.to_x = nn.Linear(cells, round(input_hw[1] * config.bins_per_px))

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from sightline.pieces import PieceConfig, conv_norm_relu
+from sightline.pieces import HeadPieceConfig, conv_norm_relu
 from sightline.types import FeatureMaps, FeatureSpec, RawHeatmaps
 
 
-class HeatmapHeadConfig(PieceConfig):
+class HeatmapHeadConfig(HeadPieceConfig):
     """Convolutions before the last one, and its first bias."""
 
     summary: ClassVar[str] = "convolutions to one map of logits for each point"
     kind: Literal["heatmap"] = "heatmap"
-    hidden: tuple[int, ...] = Field((), description="channels of 3 x 3 convolutions before the last 1 x 1 one")
+    hidden: tuple[int, ...] = Field(default=(), description="channels of 3 x 3 convolutions before the last 1 x 1 one")
     start_bias: float = Field(
-        0.0, description="last bias; about -6 makes a log loss start near 'no cell is the point' instead of at one half"
+        default=0.0,
+        description="last bias; about -6 makes a log loss start near 'no cell is the point' instead of at one half",
     )
-    start_std: float | None = Field(None, gt=0, description="std of the last weights; the library's own when not given")
+    start_std: float | None = Field(
+        default=None, gt=0, description="std of the last weights; the library's own when not given"
+    )
 
     emits: ClassVar[type] = RawHeatmaps
     min_cells: ClassVar[int] = 4
@@ -36,7 +40,7 @@ class HeatmapHead(nn.Module):
     def __init__(self, config: HeatmapHeadConfig, spec: FeatureSpec, *, num_points: int) -> None:
         super().__init__()
         widths = [spec.channels[0], *config.hidden]
-        self.hidden = nn.Sequential(*(conv_norm_relu(i, o) for i, o in zip(widths, widths[1:], strict=False)))
+        self.hidden = nn.Sequential(*(conv_norm_relu(i, o) for i, o in pairwise(widths)))
         self.last = nn.Conv2d(widths[-1], num_points, 1)
         assert self.last.bias is not None
         if config.start_bias:

@@ -12,23 +12,25 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sightline.pieces import PieceConfig
+from sightline.errors import UserError
+from sightline.pieces import HeadPieceConfig
 from sightline.types import FeatureMaps, FeatureSpec, RawCoords
 
 
-class MlpHeadConfig(PieceConfig):
+class MlpHeadConfig(HeadPieceConfig):
     """Widths of the hidden layers and what stands between them."""
 
     summary: ClassVar[str] = "fully connected layers to coordinates"
     kind: Literal["mlp"] = "mlp"
-    hidden: tuple[int, ...] = Field((), description="widths of the hidden layers")
+    hidden: tuple[int, ...] = Field(default=(), description="widths of the hidden layers")
     dropout: tuple[float, ...] = Field(
-        (), description="before each layer, the first and the last included; empty = none"
+        default=(), description="before each layer, the first and the last included; empty = none"
     )
     start_at: Literal["default", "centre", "mean-shape"] = Field(
-        "centre", description="first prediction: the library's initialisation, the picture's centre, or the mean shape"
+        default="centre",
+        description="first prediction: the library's initialisation, the picture's centre, or the mean shape",
     )
-    norm: bool = Field(False, description="batch normalisation behind each hidden layer")
+    norm: bool = Field(default=False, description="batch normalisation behind each hidden layer")
 
     emits: ClassVar[type] = RawCoords
     min_cells: ClassVar[int] = 1
@@ -47,7 +49,7 @@ class MlpHead(nn.Module):
         widths = [spec.channels[-1] * height * width, *config.hidden]
         rates = config.dropout or (0.0,) * len(widths)
         if len(rates) != len(widths):
-            raise ValueError(f"head.dropout needs {len(widths)} numbers, one before each layer, not {len(rates)}")
+            raise UserError(f"head.dropout needs {len(widths)} numbers, one before each layer, not {len(rates)}.")
         parts: list[nn.Module] = [nn.Flatten()]
         for rate, inputs, outputs in zip(rates, widths, widths[1:], strict=False):
             parts += [nn.Dropout(rate)] if rate else []

@@ -23,10 +23,10 @@ class BifpnNeckConfig(PieceConfig):
 
     summary: ClassVar[str] = "bidirectional pyramid, repeated; plain or weighted sums"
     kind: Literal["bifpn"] = "bifpn"
-    channels: int = Field(64, ge=1)
-    repeats: int = Field(2, ge=1)
+    channels: int = Field(default=64, ge=1)
+    repeats: int = Field(default=2, ge=1)
     fusion: Literal["sum", "weighted"] = "weighted"
-    levels: int | None = Field(None, description="how many of the finest maps to hand on; all when not given")
+    levels: int | None = Field(default=None, description="how many of the finest maps to hand on; all when not given")
 
     def build(self, spec: FeatureSpec) -> nn.Module:
         """The neck for the backbone's maps."""
@@ -38,30 +38,30 @@ class BifpnNeck(nn.Module):
 
     def __init__(self, config: BifpnNeckConfig, spec: FeatureSpec) -> None:
         super().__init__()
-        self.kept = config.levels or len(spec.channels)
+        self.kept = min(config.levels or len(spec.channels), len(spec.channels))
         self.lateral = nn.ModuleList(nn.Conv2d(c, config.channels, 1) for c in spec.channels)
-        self.layers = nn.ModuleList(_BifpnLayer(config, len(spec.channels)) for _ in range(config.repeats))
+        # The last layer climbs no higher than what is handed on: weights above would never learn.
+        climbs = [len(spec.channels)] * (config.repeats - 1) + [self.kept]
+        self.layers = nn.ModuleList(_BifpnLayer(config, len(spec.channels), climb=climb) for climb in climbs)
 
     def forward(self, features: FeatureMaps) -> FeatureMaps:
         """Project, then run every layer. Each map [B, C, h, w]."""
         maps = [lateral(m) for lateral, m in zip(self.lateral, features.maps, strict=True)]
         for layer in self.layers:
             maps = layer(maps)
-        return FeatureMaps(maps=tuple(maps[: self.kept]))
+        return FeatureMaps(maps=tuple(maps))
 
 
 class _BifpnLayer(nn.Module):
-    """One pass down and one pass up."""
+    """One pass down over all levels and one pass up over the `climb` finest."""
 
-    def __init__(self, config: BifpnNeckConfig, levels: int) -> None:
+    def __init__(self, config: BifpnNeckConfig, levels: int, *, climb: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(conv_norm_relu(config.channels, config.channels) for _ in range(levels))
-        if config.fusion == "weighted":
-            self.down_weights = nn.Parameter(torch.ones(levels, 2))
-            self.up_weights = nn.Parameter(torch.ones(levels, 3))
-        else:
-            self.register_buffer("down_weights", None)
-            self.register_buffer("up_weights", None)
+        self.convs = nn.ModuleList(conv_norm_relu(config.channels, config.channels) for _ in range(climb))
+        # Rows are levels; a pass that fuses nothing has no weights.
+        is_weighted = config.fusion == "weighted"
+        self.down_weights = nn.Parameter(torch.ones(levels, 2)) if is_weighted and levels > 1 else None
+        self.up_weights = nn.Parameter(torch.ones(climb, 3)) if is_weighted and climb > 1 else None
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Down to the finest level, then up again with the input as a third term."""
@@ -70,7 +70,7 @@ class _BifpnLayer(nn.Module):
             above = F.interpolate(down[level + 1], size=maps[level].shape[2:], mode="bilinear", align_corners=False)
             down[level] = _fuse([maps[level], above], self.down_weights, level)
         out = [self.convs[0](down[0])]
-        for level in range(1, len(maps)):
+        for level in range(1, len(self.convs)):
             below = F.max_pool2d(out[-1], 3, stride=2, padding=1)
             if below.shape[2:] != down[level].shape[2:]:  # odd sizes: pooling rounds up, backbones may not
                 below = F.interpolate(below, size=down[level].shape[2:], mode="bilinear", align_corners=False)

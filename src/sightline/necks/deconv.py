@@ -16,9 +16,9 @@ class DeconvNeckConfig(PieceConfig):
 
     summary: ClassVar[str] = "transposed convolutions that double the coarsest map's size"
     kind: Literal["deconv"] = "deconv"
-    channels: tuple[int, ...] = Field((256, 256, 256), min_length=1, description="one doubling for each entry")
-    norm: bool = Field(True, description="batch normalisation behind each")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    channels: tuple[int, ...] = Field(default=(256, 256, 256), min_length=1, description="one doubling for each entry")
+    norm: bool = Field(default=True, description="batch normalisation behind each")
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
     def build(self, spec: FeatureSpec) -> nn.Module:
         """The neck for the coarsest map."""

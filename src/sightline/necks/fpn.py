@@ -21,9 +21,9 @@ class FpnNeckConfig(PieceConfig):
 
     summary: ClassVar[str] = "feature pyramid: top-down sums at one width"
     kind: Literal["fpn"] = "fpn"
-    channels: int = Field(96, ge=1)
-    levels: int | None = Field(None, description="how many of the finest maps to hand on; all when not given")
-    separable: bool = Field(True, description="depthwise + pointwise instead of full 3 x 3 convolutions")
+    channels: int = Field(default=96, ge=1)
+    levels: int | None = Field(default=None, description="how many of the finest maps to hand on; all when not given")
+    separable: bool = Field(default=True, description="depthwise + pointwise instead of full 3 x 3 convolutions")
 
     def build(self, spec: FeatureSpec) -> nn.Module:
         """The neck for the backbone's maps."""
@@ -48,12 +48,10 @@ class FpnNeck(nn.Module):
 
     def forward(self, features: FeatureMaps) -> FeatureMaps:
         """Coarse to fine: upsample, add the lateral, smooth. Each map [B, C, h, w]."""
-        above: Tensor | None = None
         finished: list[Tensor] = []
         for level in reversed(range(len(features.maps))):
             x = self.norms[level](self.lateral[level](features.maps[level]))
-            if above is not None:
-                x = x + F.interpolate(above, size=x.shape[2:], mode="nearest")
-            above = self.smooth[level](F.relu(x))
-            finished.append(above)
+            if finished:
+                x = x + F.interpolate(finished[-1], size=x.shape[2:], mode="nearest")
+            finished.append(self.smooth[level](F.relu(x)))
         return FeatureMaps(maps=tuple(reversed(finished))[: self.kept])

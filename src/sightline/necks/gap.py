@@ -16,7 +16,7 @@ class GapNeckConfig(PieceConfig):
 
     summary: ClassVar[str] = "global average pooling of the coarsest map into a vector"
     kind: Literal["gap"] = "gap"
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
     def build(self, spec: FeatureSpec) -> nn.Module:
         """The neck for any feature maps."""

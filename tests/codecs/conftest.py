@@ -1,0 +1,6 @@
+"""The shared cases lie beside these tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
