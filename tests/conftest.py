@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sightline.drawn.faces import write_drawn_faces
+
+if TYPE_CHECKING:
+    from sightline.pipeline import Prepared
+    from sightline.train import Event, Outcome
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -83,43 +88,69 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-def command(*arguments: object) -> list[str]:
-    """The command line as another process."""
-    return [sys.executable, "-m", "sightline", *map(str, arguments)]
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command line, or another module, as a process of its own with one thread."""
+
+    def begin(*arguments: object, module: Sequence[object] = ("sightline",)) -> subprocess.Popen[str]:
+        given = [sys.executable, "-m", *map(str, module), *map(str, arguments)]
+        env = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        return subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+    return begin
 
 
-def environment(**more: str) -> dict[str, str]:
-    """One thread, this checkout."""
-    return {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "COLUMNS": "200", **more}
+class TrainTiny:
+    """Trains the tiny experiment in this process, without the command line."""
 
+    def __init__(self, recipe: Path, data: Path) -> None:
+        self.recipe, self.data = recipe, data
 
-@pytest.fixture
-def process() -> Callable[..., Ran]:
-    """Runs the command line in a process of its own."""
+    def prepare(self, *, sets: Sequence[str] = (), use: Sequence[str] = (), keep: int | None = None) -> Prepared:
+        """The experiment fitted to the data; `keep` records only, which then train and validate both."""
+        from sightline.cli import chosen
+        from sightline.pipeline import load_data, prepare
+        from sightline.splits import Split
 
-    def run(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Ran:
-        done = subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=600, cwd=cwd, env=environment(**(env or {}))
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        experiment = chosen(str(self.recipe), list(use), list(sets))
+        prepared = prepare(experiment, load_data(self.data, skip_broken=False))
+        if keep is None:
+            return prepared
+        records = prepared.dataset.records[:keep]
+        return replace(prepared, split=Split(train=records, val=records, by="random"))
 
-    return run
+    def __call__(
+        self,
+        out: Path,
+        *,
+        sets: Sequence[str] = (),
+        use: Sequence[str] = (),
+        keep: int | None = None,
+        resume: bool = False,
+        watchers: Sequence[Callable[[Event], None]] = (),
+    ) -> Outcome:
+        """Train without the final evaluation and report; the run folder is whole all the same."""
+        from sightline.checkpoint import RunFolder
+        from sightline.files import write_atomically
+        from sightline.train import train
+
+        prepared = self.prepare(sets=sets, use=use, keep=keep)
+        write_atomically(RunFolder(out).config, prepared.experiment.to_yaml())
+        return train(prepared.experiment, prepared.split, out, resume=resume, watchers=watchers)
 
 
 @pytest.fixture(scope="session")
-def trained(faces: Path, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished tiny run on `faces`. Read only."""
+def train_tiny(recipe_file: Path, faces: Path) -> TrainTiny:
+    """Trains the tiny experiment on the drawn faces."""
+    return TrainTiny(recipe_file, faces)
+
+
+@pytest.fixture(scope="session")
+def trained(train_tiny: TrainTiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished tiny run on `faces`, with evaluation and report. Read only."""
+    from sightline.pipeline import new_run_folder, train_run
+
     out = tmp_path_factory.mktemp("runs") / "trained"
-    train_here(recipe_file, faces, out)
-    return out
-
-
-def train_here(recipe: Path, data: Path, out: Path, *, sets: Sequence[str] = ()) -> None:
-    """Train in this process, without the command line."""
-    from sightline.cli import chosen
-    from sightline.pipeline import load_data, new_run_folder, prepare, train_run
-
-    experiment = chosen(str(recipe), None, list(sets))
-    prepared = prepare(experiment, load_data(data, skip_broken=False))
     folder = new_run_folder(out, recipe="tiny", resume=False)
-    train_run(prepared, folder, command="sightline train tiny.yaml --data faces", device="cpu")
+    train_run(train_tiny.prepare(), folder, command="sightline train tiny.yaml --data faces", device="cpu")
+    return out

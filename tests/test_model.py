@@ -101,7 +101,9 @@ def test_a_picture_too_small_for_the_layers_is_a_user_error() -> None:
 
 
 def test_too_few_cells_for_a_heatmap_is_a_misfit() -> None:
-    with pytest.raises(PieceMismatch, match=r"neck 'none' on backbone 'convnet' gives 32 channels at stride 4 \(2 x 2\)"):
+    with pytest.raises(
+        PieceMismatch, match=r"neck 'none' on backbone 'convnet' gives 32 channels at stride 4 \(2 x 2\)"
+    ):
         build(override(small(), sets=["data.input_hw=[8, 8]"]))
 
 

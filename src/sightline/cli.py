@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -33,8 +33,12 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 def main() -> None:
     """Run a command; a user's mistake becomes one paragraph and exit code 2."""
+    if int(os.environ.get("RANK", "0")):
+        out.quiet = True  # of several processes the first one speaks
     try:
-        result = app(exit_on_error=True, print_error=True, result_action="return_value")
+        result = app(exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        sys.exit(2)  # the parser has said what is wrong
     except UserError as error:
         err.print(f"sightline: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
@@ -69,7 +73,11 @@ def chosen(recipe: str, use: list[str] | None, sets: list[str] | None) -> Experi
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise UserError(f"There is no {path}. Give a recipe's name or a YAML file that holds one.")
-        experiment = from_yaml(path.read_text(encoding="utf-8"), where=str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as text ({error}). Give a YAML file that holds a recipe.") from error
+        experiment = from_yaml(text, where=str(path))
     else:
         experiment = find(recipe)
     return override(experiment, use=use or (), sets=sets or ())
@@ -344,11 +352,11 @@ def predict(
     device: str = "auto",
     json: Flag = False,
 ) -> int:
-    """Find the points in pictures or folders of pictures.
+    """Find the points in pictures, folders of pictures, or the boxes of a label file.
 
     Args:
         run: a run folder.
-        inputs: pictures or folders.
+        inputs: pictures, folders, or label files (XML, JSON, CSV), whose pictures and boxes are taken in order.
         out_: folder for the results.
         format: label formats to write (landmark_csv, coco_keypoints, deeplabcut, label_studio, ...).
         boxes: a CSV of boxes (file,xmin,ymin,xmax,ymax) where the model wants a crop; else whole pictures.

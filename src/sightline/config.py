@@ -22,7 +22,7 @@ from sightline.necks import NECKS, NeckConfig
 from sightline.pieces import PieceConfig
 from sightline.records import Skeleton
 
-PIECES: dict[str, dict[str, type[PieceConfig]]] = {
+PIECES: dict[str, Mapping[str, type[PieceConfig]]] = {
     "backbone": BACKBONES,
     "neck": NECKS,
     "head": HEADS,

@@ -20,14 +20,17 @@ from sightline.config import Experiment
 from sightline.errors import UserError
 from sightline.fold import folded
 from sightline.geometry import Affine, Box, apply_affines, crop_to, enlarge, fit_aspect
-from sightline.images import list_images, read_image
+from sightline.images import ImageError, list_images, read_image
 from sightline.infer import invert
 from sightline.model import Locator
 from sightline.pipeline import load_run
+from sightline.readers import read_dataset
 from sightline.records import Skeleton
+from sightline.scan import require_clean
 from sightline.transforms import warp
 from sightline.writers import Prediction
 
+LABEL_SUFFIXES = {".xml", ".json", ".csv"}
 BOX_COLUMNS = ("file", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -88,11 +91,21 @@ class Predictor:
         return crop_to(fit_aspect(area, data.input_hw) if data.keep_aspect else area, data.input_hw)
 
     def predict(self, tasks: Iterable[Task]) -> Iterator[Prediction]:
-        """Predictions for pictures on disk, one at a time; raises UserError for an unreadable one."""
+        """Predictions for pictures on disk, one at a time.
+
+        Raises:
+            UserError: pictures that cannot be read; behind the last one, naming all of them.
+        """
         last_path, image = None, None
+        broken: list[str] = []
         for task in tasks:
             if image is None or task.path != last_path:
-                image = read_image(task.path, channels=self.experiment.data.channels)
+                try:
+                    image = read_image(task.path, channels=self.experiment.data.channels)
+                except ImageError as error:
+                    broken.append(str(error))
+                    image = None
+                    continue
                 last_path = task.path
             used = task.box if self.experiment.data.crop != "image" else None
             xy, score = self(image, used)
@@ -104,8 +117,10 @@ class Predictor:
                 score=score,
                 visible=np.ones(len(xy), dtype=bool),
                 box_xyxy=used,
-                box_source="boxes file" if used is not None else "whole image",
+                box_source="given box" if used is not None else "whole image",
             )
+        if broken:
+            raise UserError("\n  ".join([f"{len(broken)} pictures cannot be read:", *broken]))
 
 
 def find_tasks(inputs: Sequence[Path], *, boxes: Path | None = None) -> list[Task]:
@@ -115,18 +130,24 @@ def find_tasks(inputs: Sequence[Path], *, boxes: Path | None = None) -> list[Tas
         UserError: an input is missing, holds no picture, or a picture has no box in the table.
     """
     found: dict[str, Path] = {}
+    labelled: list[Task] = []
     for given in inputs:
         if given.is_dir():
             pictures = list_images(given)
             if not pictures:
                 raise UserError(f"{given} holds no pictures. Give a folder with pictures, or picture files.")
-            found |= {path.relative_to(given).as_posix(): path for path in pictures}
+            for path in pictures:
+                _add(found, path.relative_to(given).as_posix(), path)
+        elif given.is_file() and given.suffix.lower() in LABEL_SUFFIXES:
+            labelled += tasks_of_labels(given)
         elif given.is_file():
-            found[given.name] = given
+            _add(found, given.name, given)
         else:
             raise UserError(f"There is no {given}. Give a picture or a folder of pictures.")
     if boxes is None:
-        return [Task(image_id=name, path=path, box=None) for name, path in found.items()]
+        return [*labelled, *(Task(image_id=name, path=path, box=None) for name, path in found.items())]
+    if labelled:
+        raise UserError("--boxes goes with pictures; a label file among the inputs brings its own boxes. Leave one out.")
     table = read_boxes(boxes)
     lacking = [name for name in found if name not in table]
     if lacking:
@@ -138,6 +159,25 @@ def find_tasks(inputs: Sequence[Path], *, boxes: Path | None = None) -> list[Tas
         for name, path in found.items()
         for number, box in enumerate(table[name])
     ]
+
+
+def _add(found: dict[str, Path], name: str, path: Path) -> None:
+    """Name a picture; one from another folder whose name is taken gets its whole path, none is lost."""
+    if name in found and found[name].resolve() != path.resolve():
+        name = path.as_posix().lstrip("/")
+    found[name] = path
+
+
+def tasks_of_labels(path: Path) -> list[Task]:
+    """One task for each record of a label file, in its order, with the record's box where it has one.
+
+    An XML that has boxes but no parts, as competitions give it out, is such a file.
+
+    Raises:
+        UserError: the file is of no known format, or has errors.
+    """
+    dataset = require_clean(read_dataset(path), skip_broken=False)
+    return [Task(image_id=r.image_id, path=r.path, box=r.box_xyxy) for r in dataset.records]
 
 
 def read_boxes(path: Path) -> dict[str, list[Box]]:
@@ -160,7 +200,8 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
         missing = [column for column in BOX_COLUMNS if column not in (reader.fieldnames or [])]
         if missing:
             raise UserError(f"{path} lacks the columns {', '.join(missing)}. Expected {', '.join(BOX_COLUMNS)}.")
-        for line, row in enumerate(reader, start=2):
+        for row in reader:
+            line = reader.line_num
             try:
                 x0, y0, x1, y1 = (float(row[column]) for column in BOX_COLUMNS[1:])
             except (TypeError, ValueError):

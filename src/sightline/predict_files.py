@@ -30,12 +30,25 @@ def write_predictions(
     writers = [find_writer(name) for name in formats]
     written = [path for writer in writers for path in writer.write(predictions, out, skeleton=skeleton)]
     if overlay:
-        written += [_write_overlay(p, out / "overlays", skeleton=skeleton) for p in predictions]
+        names = _overlay_names([p.image_id for p in predictions])
+        pairs = zip(predictions, names, strict=True)
+        written += [_write_overlay(p, out / "overlays" / name, skeleton=skeleton) for p, name in pairs]
     return written
 
 
-def _write_overlay(prediction: Prediction, folder: Path, *, skeleton: Skeleton) -> Path:
-    """A JPEG of one object's points on its picture, named like the picture."""
+def _overlay_names(image_ids: Sequence[str]) -> list[str]:
+    """face.png -> face.jpg, its second object -> face_2.jpg; with the suffix where two would have one name."""
+    names = []
+    for image_id in image_ids:
+        picture, _, number = image_id.partition("#")
+        tail = f"_{number}.jpg" if number else ".jpg"
+        short = str(Path(picture).with_suffix("")) + tail
+        names.append(short if short not in names else picture + tail)
+    return names
+
+
+def _write_overlay(prediction: Prediction, path: Path, *, skeleton: Skeleton) -> Path:
+    """A JPEG of one object's points on its picture."""
     image = read_image(prediction.path, channels=3)
     drawn = draw_overlay(
         image,
@@ -44,8 +57,6 @@ def _write_overlay(prediction: Prediction, folder: Path, *, skeleton: Skeleton) 
         visible=prediction.visible,
         box=prediction.box_xyxy,
     )
-    name = prediction.image_id.replace("#", "_")
-    path = (folder / name).with_suffix(".jpg")
     _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     write_atomically(path, data.tobytes())
     return path

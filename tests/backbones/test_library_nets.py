@@ -64,7 +64,9 @@ def test_stages_behind_the_last_level_are_not_kept() -> None:
 
 def test_looking_for_taps_leaves_running_statistics_alone() -> None:
     net = TorchvisionBackboneConfig(name="resnet18", weights="none", levels=(1,)).build(channels=3, weight_folders=())
-    assert all((b == 0).all() for name, b in net.named_buffers() if name.endswith(("running_mean", "num_batches_tracked")))
+    assert all(
+        (b == 0).all() for name, b in net.named_buffers() if name.endswith(("running_mean", "num_batches_tracked"))
+    )
 
 
 @pytest.mark.parametrize("kind", [TimmBackboneConfig, TorchvisionBackboneConfig])
@@ -82,7 +84,7 @@ def test_a_level_that_is_not_there_is_refused(kind: type[PieceConfig]) -> None:
 
 @pytest.mark.parametrize("kind", [TimmBackboneConfig, TorchvisionBackboneConfig])
 def test_an_unknown_network_names_near_ones_and_not_a_thousand(kind: type[PieceConfig]) -> None:
-    with pytest.raises(UserError, match="Did you mean '?resnet18") as caught:
+    with pytest.raises(UserError, match=r"Did you mean '?resnet18") as caught:
         kind(name="resnet_18", weights="none").build(channels=3, weight_folders=())  # type: ignore[call-arg, attr-defined]
     assert len(str(caught.value)) < 3000
 
@@ -96,7 +98,10 @@ def test_a_torchvision_network_that_is_no_chain_points_to_timm() -> None:
     ("settings", "message"),
     [
         ({"name": "resnet18", "padding": "same"}, "resnet18 takes no backbone.padding=same"),
-        ({"name": "mobilenetv2_100", "norm": "none"}, "backbone.norm=none is wired for resnets, not for mobilenetv2_100"),
+        (
+            {"name": "mobilenetv2_100", "norm": "none"},
+            "backbone.norm=none is wired for resnets, not for mobilenetv2_100",
+        ),
         ({"name": "mobilenetv2_100", "linear_stem_block": True}, "linear_stem_block is wired for mobilenet_edgetpu"),
         ({"name": "resnet18", "weights": "imagenet", "init": "torch"}, "init=torch needs backbone.weights=none"),
     ],

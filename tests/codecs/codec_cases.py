@@ -20,7 +20,9 @@ def shape_for(config: CodecConfig) -> CodecShape:
     return {RawHeatmaps: MAPS, RawAxes: BINS, RawCoords: PLAIN}[config.takes]
 
 
-def random_raw(config: CodecConfig, *, batch: int = 2, points: int = 3, seed: int = 0, dtype: torch.dtype = torch.float32) -> Raw:
+def random_raw(
+    config: CodecConfig, *, batch: int = 2, points: int = 3, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> Raw:
     """What an untrained network might emit."""
     generator = torch.Generator().manual_seed(seed)
 

@@ -77,7 +77,10 @@ def test_slices_of_any_size_give_the_same_loss_and_gradient(name: str, monkeypat
 @pytest.mark.parametrize("name", LOSSES)
 def test_maps_in_channels_last_memory_give_the_same_loss_and_gradient(name: str) -> None:
     logits, gy, gx = drawn_maps()
-    plain, turned = logits.clone().requires_grad_(), logits.clone().to(memory_format=torch.channels_last).requires_grad_()
+    plain, turned = (
+        logits.clone().requires_grad_(),
+        logits.clone().to(memory_format=torch.channels_last).requires_grad_(),
+    )
     for leaf in (plain, turned):
         LOSSES[name](leaf, gy, gx).sum().backward()
     torch.testing.assert_close(plain.grad, turned.grad)
@@ -117,7 +120,9 @@ def gradients(config: CodecConfig, raw: Raw, truth: Tensor, shown: Tensor) -> tu
 @pytest.mark.parametrize("config", EVERY, ids=label)
 def test_every_loss_is_finite_and_reaches_every_output(config: CodecConfig) -> None:
     raw = random_raw(config)
-    loss, grads = gradients(config, raw, random_points(count=6, border=9).view(2, 3, 2), torch.ones(2, 3, dtype=torch.bool))
+    loss, grads = gradients(
+        config, raw, random_points(count=6, border=9).view(2, 3, 2), torch.ones(2, 3, dtype=torch.bool)
+    )
     assert loss.ndim == 0
     assert torch.isfinite(loss)
     assert len(grads) == len(leaves(raw))
@@ -199,5 +204,7 @@ def test_the_wing_loss_is_continuous_where_its_two_pieces_meet() -> None:
 
 def test_relaxed_l2_has_a_finite_gradient_at_the_truth_itself() -> None:
     config = CoordsCodecConfig(loss_kind="relaxed-l2")
-    _, grads = gradients(config, RawCoords(xy=torch.full((1, 1, 2), 0.5)), torch.tensor([[[64.0, 48.0]]]), torch.ones(1, 1).bool())
+    _, grads = gradients(
+        config, RawCoords(xy=torch.full((1, 1, 2), 0.5)), torch.tensor([[[64.0, 48.0]]]), torch.ones(1, 1).bool()
+    )
     assert torch.isfinite(grads[0]).all()

@@ -84,7 +84,5 @@ def test_decoding_does_not_depend_on_the_maps_offset(decoder: Decoder) -> None:
 
 def test_every_decoder_moves_with_the_map() -> None:
     for decoder in DECODERS:
-        one, two = (
-            decode_maps(log(bump(x, 8)), decoder=decoder, stride_xy=(4.0, 4.0), radius=3) for x in (8.3, 11.3)
-        )
+        one, two = (decode_maps(log(bump(x, 8)), decoder=decoder, stride_xy=(4.0, 4.0), radius=3) for x in (8.3, 11.3))
         torch.testing.assert_close(two - one, torch.tensor([[[12.0, 0.0]]]).double(), atol=0.01, rtol=0)

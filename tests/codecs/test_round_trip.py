@@ -20,7 +20,14 @@ CODECS_WITH_CHOICES = every_codec()
 CELL_PX = 4 * math.sqrt(2) / 2  # from a cell's centre to its corner at stride 4
 BIN_PX = 0.5 * math.sqrt(2) / 2
 # Bounds in input px, for points far from the border. Argmax cannot be better than half a cell.
-BOUNDS = {"argmax": CELL_PX + 1e-3, "quarter": CELL_PX / 2 + 1e-3, "centroid": 0.25, "dark": 0.02, "nms": 0.02, "soft-argmax": 0.02}
+BOUNDS = {
+    "argmax": CELL_PX + 1e-3,
+    "quarter": CELL_PX / 2 + 1e-3,
+    "centroid": 0.25,
+    "dark": 0.02,
+    "nms": 0.02,
+    "soft-argmax": 0.02,
+}
 # Decoders that take an expectation lean inwards where the border cuts the Gaussian off.
 # Quarter offset has no second neighbour there and stays at the highest cell.
 NEAR_BORDER = {**BOUNDS, "quarter": CELL_PX + 1e-3, "centroid": 8.0, "soft-argmax": 8.0}
@@ -43,7 +50,9 @@ def bound_px(config: CodecConfig, bounds: dict[str, float]) -> float:
     if config.kind == "integral":
         return bounds["soft-argmax"]
     if config.kind == "simcc":
-        return {"argmax": BIN_PX + 1e-3, "refined": 0.02, "expectation": 0.02 if bounds is BOUNDS else 4.0}[config.decoder]
+        return {"argmax": BIN_PX + 1e-3, "refined": 0.02, "expectation": 0.02 if bounds is BOUNDS else 4.0}[
+            config.decoder
+        ]
     if config.target == "single-pixel":
         return CELL_PX + 1e-3
     return bounds[config.decoder]
@@ -111,7 +120,9 @@ def test_a_target_moves_smoothly_with_its_point() -> None:
     shown = torch.ones(1, 1, dtype=torch.bool)
     raw = codec.perfect(codec.encode(torch.tensor([[[50.0, 40.0]]]), shown))
     steps = torch.arange(0, 4.01, 0.25)
-    losses = torch.stack([codec.loss(raw, codec.encode(torch.tensor([[[50.0 + s, 40.0]]]), shown)) for s in steps.tolist()])
+    losses = torch.stack(
+        [codec.loss(raw, codec.encode(torch.tensor([[[50.0 + s, 40.0]]]), shown)) for s in steps.tolist()]
+    )
     # A rounded target would give flat pieces with a jump at a cell's edge; this one rises with every quarter pixel.
     assert (losses.diff() > 0).all()
     assert losses.diff().max() < 3 * losses.diff().median()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
+import torch
 
-from sightline.config import Experiment, from_yaml
+from sightline.config import Experiment, from_yaml, override
 from sightline.errors import UserError
 from sightline.inspect import inspect
+from sightline.model import build
+from sightline.optim import build_optimizer
 from sightline.recipes import LADDERS, RECIPES, recipe
 from sightline.recipes.ladders import at_rates, regression_vs_heatmap
 
@@ -43,7 +47,9 @@ def test_every_rung_builds_without_memory_and_returns_as_yaml(name: str) -> None
     assert recipe(name) == RUNGS[name]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith(("nose", "face", "resnet", "unet", "pixel"))])
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name.startswith(("nose", "face", "resnet", "unet", "pixel"))]
+)
 def test_every_published_recipe_says_what_it_is(name: str) -> None:
     text = RECIPES[name].__doc__ or ""
     for word in ("Idea:", "Source:", "Data", "Expected:", "ardware", f"Command: sightline train {name} "):
@@ -77,7 +83,7 @@ def differences(first: Experiment, second: Experiment) -> set[str]:
 @pytest.mark.parametrize("name", ["lr-trial", "p3-trials", "mse-vs-log", "single-pixel", "flip-swap"])
 def test_each_rung_changes_one_setting(name: str) -> None:
     rungs = LADDERS[name]()
-    for before, after in zip(rungs, rungs[1:], strict=False):
+    for before, after in pairwise(rungs):
         assert len(differences(before, after)) == 1, (before.recipe, after.recipe, differences(before, after))
 
 
@@ -164,3 +170,57 @@ def test_the_nets_of_parts_3_and_4_have_the_count_of_their_layers() -> None:
         assert inspect(recipe(name)).stages["head"] == "logits 68 x 56 x 56"
     # resnet18 has 4,800 channels under batch normalisation; the deconvolutions get biases instead of it.
     assert total("pixelwise-p4-collapse") == maps - 2 * 4800 - 3 * 256 == 15_373_188
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("landmarks", 64),
+        ("nose-net", 96),
+        ("facenet58-flip", 96),
+        ("unet-68-summed", 32),
+        ("unet-68-fixed", 32),
+        ("pixelwise-p1-58", 64),
+        ("pixelwise-p3", 64),
+        ("pixelwise-p4-log", 64),
+    ],
+)
+def test_a_family_makes_two_steps_on_small_pictures(name: str, side: int) -> None:
+    torch.manual_seed(0)
+    sets = [f"data.input_hw=[{side}, {side}]"]
+    experiment = override(without_weights(recipe(name)), sets=sets)
+    model, codec = build(experiment)
+    optimizer = build_optimizer(model, experiment.train)
+    images = torch.randint(0, 256, (2, experiment.data.channels, side, side), dtype=torch.uint8)
+    truth = torch.rand(2, len(experiment.skeleton.names), 2) * side
+    first = [p.detach().clone() for p in model.parameters()]
+    for _ in range(2):
+        loss = codec.loss(model(images), codec.encode(truth, torch.ones(truth.shape[:2], dtype=torch.bool)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert torch.isfinite(loss)
+    assert any(not torch.equal(a, b) for a, b in zip(first, model.parameters(), strict=True))
+    assert torch.isfinite(codec.decode(model.eval()(images)).xy).all()
+
+
+def test_the_collapsing_recipe_starts_blind_and_its_fix_does_not() -> None:
+    pictures = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8)
+    pictures[:2] = pictures[:2] // 8  # two dark ones
+    shares = []
+    for name in ("pixelwise-p4-collapse", "pixelwise-p4-mse"):
+        torch.manual_seed(0)
+        model, _ = build(override(recipe(name), sets=["data.input_hw=[64, 64]"]))
+        with torch.no_grad():
+            logits = model(pictures).logits
+        shares.append((logits.std(dim=0).mean() / logits.abs().mean()).item())
+    # How much of what is emitted depends on the picture at all.
+    assert shares[0] < 1e-3
+    assert shares[1] > 0.1
+
+
+def without_weights(experiment: Experiment) -> Experiment:
+    """The same from random weights, where the backbone has any."""
+    if "weights" not in type(experiment.backbone).model_fields:
+        return experiment
+    return override(experiment, sets=["backbone.weights=none"])

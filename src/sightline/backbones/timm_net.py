@@ -97,7 +97,7 @@ class TimmBackbone(nn.Module):
 
 
 def _unknown(name: str, known: Sequence[str]) -> UserError:
-    """timm has more than a thousand names: only the nearest are worth printing."""
+    """Timm has more than a thousand names: only the nearest are worth printing."""
     close = get_close_matches(name, known, n=5, cutoff=0.5)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     return UserError(f"timm has no model '{name}'.{hint} timm.list_models() lists all {len(known)}.")

@@ -89,9 +89,7 @@ def _ways(side: int) -> dict[str, _Way]:
     return ways
 
 
-def _perfect_rows(
-    name: str, way: _Way, raw: Raw, error: Tensor, *, batch: int, repeats: int
-) -> list[dict[str, Any]]:
+def _perfect_rows(name: str, way: _Way, raw: Raw, error: Tensor, *, batch: int, repeats: int) -> list[dict[str, Any]]:
     times = interleaved({"decode": lambda: way.codec.decode(raw)}, repeats=repeats, clock=time.thread_time)["decode"]
     extra = {"ms": 1e3 * statistics.median(times) / batch}
     return [_row(f"{name}: perfect", error, barred=name in DEFAULTS, extra=extra)]
@@ -105,7 +103,9 @@ def _rounded_rows(ways: dict[str, _Way], points: Tensor, visible: Tensor) -> lis
     rows = []
     for name in ("dark (default)", "argmax"):
         codec = ways[name].codec
-        rows.append(_row(f"{name}: rounded targets", _errors(codec, codec.perfect(codec.encode(rounded, visible)), points)))
+        rows.append(
+            _row(f"{name}: rounded targets", _errors(codec, codec.perfect(codec.encode(rounded, visible)), points))
+        )
     return rows
 
 

@@ -37,7 +37,7 @@ def outer_target(points_xy: Tensor, *, map_hw: tuple[int, int], stride: float, s
 
 
 def dense_loss(logits: Tensor, target: Tensor, *, kind: LossKind) -> Tensor:
-    """torch's loss of maps against dense targets, mean over points (and over cells but for ce)."""
+    """Torch's loss of maps against dense targets, mean over points (and over cells but for ce)."""
     if kind == "mse":
         return F.mse_loss(logits, target)
     if kind == "l1":

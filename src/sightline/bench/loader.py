@@ -34,7 +34,7 @@ QUALITY = 92
 
 def run_loader(*, quick: bool) -> BenchResult:
     """Sources of 640 x 480 and 1280 x 960; `quick` takes fewer samples."""
-    return measure(heights=(480, 960), side=256, samples=10 if quick else 50, repeats=5 if quick else 9)
+    return measure(heights=(480, 960), side=256, samples=25 if quick else 50, repeats=5 if quick else 9)
 
 
 def measure(*, heights: tuple[int, ...], side: int, samples: int, repeats: int) -> BenchResult:

@@ -36,7 +36,7 @@ UNCOUNTED = 4  # steps at the start of a block: what the loader prepared ahead i
 def run_step(*, quick: bool) -> BenchResult:
     """128 px, 256 drawn faces; `quick` takes smaller batches and blocks, and fewer faces."""
     if quick:
-        return measure(pictures=48, batch=8, blocks=5, steps=4)
+        return measure(pictures=40, batch=4, blocks=5, steps=2, uncounted=1)
     return measure(pictures=256, batch=32, blocks=7, steps=10)
 
 
@@ -54,22 +54,25 @@ class _Times:
         return sum(self.wait) + sum(self.forward) + sum(self.backward)
 
 
-def measure(*, pictures: int, batch: int, blocks: int, steps: int, side: int = 128) -> BenchResult:
+def measure(
+    *, pictures: int, batch: int, blocks: int, steps: int, side: int = 128, uncounted: int = UNCOUNTED, threads: int = 2
+) -> BenchResult:
     """Blocks of steps fed by the loader and by preloaded batches, in turn."""
-    threads = min(2, os.cpu_count() or 1)
+    threads = min(threads, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder, torch_threads(threads):
         trainer = _Trainer(Path(folder), pictures=pictures, batch=batch, side=side)
         loaded, preloaded = trainer.endless(), trainer.preloaded()
-        trainer.block(preloaded, steps=1)  # the first step allocates
+        trainer.block(preloaded, steps=1, uncounted=0)  # the first step allocates
         pairs = []
         for _ in range(blocks):
-            pairs.append((trainer.block(loaded, steps=steps), trainer.block(preloaded, steps=steps)))
+            fed, free = (trainer.block(source, steps=steps, uncounted=uncounted) for source in (loaded, preloaded))
+            pairs.append((fed, free))
     notes = (
         f"`landmarks` with random weights at {side} px, batch {batch}, {pictures} drawn faces, {threads} threads and "
-        f"{trainer.workers} loader process; {blocks} blocks of {steps} steps each way in turn, the first {UNCOUNTED} steps "
-        "of a block not counted.",
-        "forward includes the loss, backward the optimiser and the averaged weights; times are medians over steps, shares "
-        "and ratios medians over blocks.",
+        f"{trainer.workers} loader process; {blocks} blocks of {steps} steps each way in turn, the first {uncounted} "
+        "steps of a block not counted.",
+        "forward includes the loss, backward the optimiser and the averaged weights; times are medians over steps, "
+        "shares and ratios medians over blocks.",
     )
     return BenchResult(name="step", rows=_rows(pairs), notes=notes)
 
@@ -123,13 +126,13 @@ class _Trainer:
         while True:
             yield from kept
 
-    def block(self, batches: Iterator[Batch], *, steps: int) -> _Times:
-        """Train on the next batches; the first UNCOUNTED steps are left out of the times."""
+    def block(self, batches: Iterator[Batch], *, steps: int, uncounted: int) -> _Times:
+        """Train on the next batches; the first `uncounted` steps are left out of the times."""
         times = _Times()
         self.model.train()
-        for number in range(UNCOUNTED + steps):
+        for number in range(uncounted + steps):
             wait, forward, backward = self._step(batches)
-            if number >= UNCOUNTED:
+            if number >= uncounted:
                 times.wait.append(wait)
                 times.forward.append(forward)
                 times.backward.append(backward)

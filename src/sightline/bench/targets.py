@@ -50,7 +50,8 @@ def measure(
         "other = dense: exp((dx^2 + dy^2) / ..) for every cell, then torch's mse_loss, l1_loss, "
         "binary_cross_entropy_with_logits or cross_entropy; outer = dense too, but as a product of factors.",
         "memory: highest resident size over that with the logits in place, one process a measurement, one thread; "
-        "'with gradient' counts the logits' gradient, which any way must hand over, the line below leaves it out.",
+        "'with gradient' counts the logits' gradient, which any way must hand over, the line below leaves it out. "
+        "Less than 1 MiB counts as 1 in the ratio.",
     )
     return BenchResult(name="targets", rows=rows, notes=notes)
 
@@ -96,10 +97,10 @@ def _memory_rows(cases: list[Case]) -> list[dict[str, Any]]:
 
 
 def _memory_row(name: str, ours: int, dense: int, *, barred: bool) -> dict[str, Any]:
-    ratio = dense / max(ours, 4096)  # less than a page cannot be seen
+    ratio = dense / max(ours, MIB)  # the resident size is not known to less
     return row(
         f"memory: {name}",
-        ours=ours / MIB,
+        ours=max(0, ours) / MIB,
         other=dense / MIB,
         ratio=ratio,
         unit="MiB",

@@ -52,7 +52,7 @@ def pipeline(side: int) -> v2.Compose:
             v2.Resize((side, side), antialias=True),
             v2.RandomHorizontalFlip(OURS.flip),
             v2.RandomAffine(
-                OURS.rotate_deg,
+                round(OURS.rotate_deg),
                 translate=(OURS.shift, OURS.shift),
                 scale=(OURS.scale_min, OURS.scale_max),
                 shear=SHEAR_DEG,
@@ -66,16 +66,15 @@ def pipeline(side: int) -> v2.Compose:
     )
 
 
-def sample(
-    transform: v2.Compose, image: Tensor, *, points_xy: Tensor, crop: Box
-) -> tuple[Tensor, dict[str, Tensor]]:
+def sample(transform: v2.Compose, image: Tensor, *, points_xy: Tensor, crop: Box) -> tuple[Tensor, dict[str, Tensor]]:
     """Crop a decoded picture [3, H, W] to a box and augment it with its points and the box of its points."""
     x0, y0, x1, y1 = (round(v) for v in crop)
     size_hw = (image.shape[1], image.shape[2])
     low, high = points_xy.amin(dim=0), points_xy.amax(dim=0)
+    box = torch.cat([low, high])[None]
     whole = {
-        "points": tv_tensors.KeyPoints(points_xy, canvas_size=size_hw),
-        "box": tv_tensors.BoundingBoxes(torch.cat([low, high])[None], format="XYXY", canvas_size=size_hw),
+        "points": tv_tensors.KeyPoints(points_xy, canvas_size=size_hw),  # type: ignore[call-overload]
+        "box": tv_tensors.BoundingBoxes(box, format="XYXY", canvas_size=size_hw),  # type: ignore[call-overload]
     }
     place = {"top": y0, "left": x0, "height": y1 - y0, "width": x1 - x0}
     cut = {name: V2F.crop(value, **place) for name, value in whole.items()}

@@ -82,7 +82,7 @@ def _scratch(p: Tensor, parts: list[slice], dtype: torch.dtype) -> Tensor:
 
 
 def _inner(p: Tensor, gy: Tensor, gx: Tensor) -> Tensor:
-    """gy' P gx for each row: [n, h, w], [n, h], [n, w] -> [n]."""
+    """Gy' P gx for each row: [n, h, w], [n, h], [n, w] -> [n]."""
     return torch.bmm(torch.bmm(gy[:, None, :], p), gx[:, :, None]).flatten()
 
 

@@ -142,7 +142,7 @@ def _newton_step(log_heat: Tensor, column: Tensor, row: Tensor) -> Tensor:
 
 
 def _from_highest(step: Tensor, *, start: Tensor) -> Tensor:
-    """A step as seen from the highest cell; `start` is -1 or 1 where that is a border cell, whose neighbour has the fit.
+    """A step as seen from the highest cell; `start` is -1 or 1 where that is a border cell and its neighbour is fitted.
 
     There the step must lead back towards the highest cell, and the point cannot lie further than half a cell
     from it; a fit that leads away (a lone high cell at the border) says nothing, and the highest cell stays.
