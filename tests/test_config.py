@@ -46,6 +46,8 @@ def test_settings_are_frozen(section: type) -> None:
         ("train.epochs=7", 7),
         ("train.clip_norm=null", None),
         ("train.schedule=step", "step"),
+        ("train.precision=16", "16"),
+        ("train.precision=32", "32"),
         ("data.input_hw=[64, 96]", (64, 96)),
         ("data.points=[nose, '3']", ("nose", "3")),
         ("data.points=[30]", ("30",)),

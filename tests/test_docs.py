@@ -74,7 +74,7 @@ def problem_ids() -> set[str]:
 
 
 def _id_arguments(call: ast.Call) -> list[ast.expr]:
-    """Where a call names a kind of problem: `findings.error("id", ...)`, `Problem(id="id")`, `ImageError(fault=...)`."""
+    """The arguments of a call that name a kind of problem: `findings.error("id", ...)`, `Problem(id=...)`."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("error", "warning", "note", "LabelError"):
         return call.args[:1]

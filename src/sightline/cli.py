@@ -36,7 +36,7 @@ def main() -> None:
     if int(os.environ.get("RANK", "0")):
         out.quiet = True  # of several processes the first one speaks
     try:
-        result = app(exit_on_error=False, print_error=True, result_action="return_value")
+        result = app(sys.argv[1:], exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         sys.exit(2)  # the parser has said what is wrong
     except UserError as error:
@@ -366,8 +366,10 @@ def predict(
     """
     from sightline.devices import pick_device
     from sightline.predict import Predictor, find_tasks
-    from sightline.predict_files import write_predictions
+    from sightline.predict_files import find_writer, write_predictions
 
+    for name in format or ():
+        find_writer(name)  # a wrong name is told before the work is done
     tasks = find_tasks(inputs, boxes=boxes)
     predictor = Predictor.load(run, device=pick_device(device))
     predictions = list(predictor.predict(tasks))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from sightline.backbones import BACKBONES, BackboneConfig
 from sightline.codecs import CODECS, CodecConfig
@@ -135,7 +135,8 @@ class TrainConfig(PieceConfig):
     )
     patience: int | None = Field(default=None, ge=1, description="stop after so many validations without a better one")
     validate_every: int = Field(default=1, ge=1, description="epochs between validations")
-    precision: Literal["32", "bf16", "16"] = "32"
+    # `--set train.precision=16` arrives as a number.
+    precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(str)] = "32"
     seed: int = 0
     save_minutes: float = Field(
         default=5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step"

@@ -26,6 +26,7 @@ def folded(module: nn.Module, example: Tensor) -> nn.Module:
     with torch.inference_mode():
         for norm, convolution in _pairs(copied, example):
             _fold(convolution, norm)
+            _replace(copied, norm, _activation_of(norm))
         before, after = _tensors(module(example)), _tensors(copied(example))
     for first, second in zip(before, after, strict=True):
         assert (first - second).abs().max() <= TOLERANCE * first.abs().max().clamp_min(1.0), "folding changed the output"
@@ -56,13 +57,20 @@ def _pairs(module: nn.Module, example: Tensor) -> list[tuple[nn.BatchNorm2d, nn.
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Scale the filters, and leave a normalisation that does nothing but its own activation (timm's do both)."""
+    """Scale and shift the filters as the normalisation would scale and shift their output."""
     assert norm.running_mean is not None and norm.running_var is not None
     weight, bias = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
     convolution.weight, convolution.bias = weight, bias
-    norm.forward = _activation_of(norm)  # type: ignore[method-assign]
+
+
+def _replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Put a module in the place of another."""
+    for parent in root.modules():
+        for name, child in parent.named_children():
+            if child is old:
+                setattr(parent, name, new)
 
 
 def _activation_of(norm: nn.BatchNorm2d) -> nn.Module:

@@ -34,6 +34,7 @@ from sightline.train import Outcome, Watcher, train
 
 VERSION = "0.1.0"
 RUN_VAL = "run-val"  # --split: the records that the run itself kept for validation
+SCORING = ("data.crop", "data.margin", "data.keep_aspect")  # and all of evaluate.*: what no weight depends on
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -307,12 +308,14 @@ def evaluate_run(
         UserError: no run, no data, other points than the model's, or an unknown split.
     """
     folder = RunFolder(run)
-    experiment = override(folder.experiment(), sets=sets)
+    experiment = _scored_otherwise(folder.experiment(), sets)
     model, codec = load_run(folder)
     model.to(device)
     dataset = require_same_points(experiment, load_data(data, skip_broken=skip_broken, format=format))
     dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
     dataset = _labelled(dataset, [])
+    data_config = experiment.data.model_copy(update={"crop": _resolve_crop(experiment.data, dataset)})
+    experiment = experiment.model_copy(update={"data": data_config})
     evaluation = evaluate(model, codec, dataset.records, experiment=experiment, device=device)
     context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
     if out is not None:
@@ -323,6 +326,18 @@ def evaluate_run(
                 write_atomically(out / name, (run / name).read_text(encoding="utf-8"))
         write_report(out)
     return evaluation, context
+
+
+def _scored_otherwise(experiment: Experiment, sets: Sequence[str]) -> Experiment:
+    """The experiment with other settings of scoring; what the weights were trained with stays."""
+    for text in sets:
+        key = text.partition("=")[0].strip()
+        if key not in SCORING and not key.startswith("evaluate."):
+            raise UserError(
+                f"--set {text}: this is part of the trained model and cannot be changed now. Expected evaluate.*, "
+                f"{', '.join(SCORING)}."
+            )
+    return override(experiment, sets=sets)
 
 
 def _validation_part(dataset: Dataset, folder: RunFolder) -> Dataset:

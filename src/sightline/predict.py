@@ -6,7 +6,6 @@ every prediction says which. Next: cli.py
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from sightline.infer import invert
 from sightline.model import Locator
 from sightline.pipeline import load_run
 from sightline.readers import read_dataset
+from sightline.readers.texts import read_table
 from sightline.records import Skeleton
 from sightline.scan import require_clean
 from sightline.transforms import warp
@@ -195,18 +195,18 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
             f"--boxes {path}: there is no such file. Expected a CSV with the columns {', '.join(BOX_COLUMNS)}."
         )
     table: dict[str, list[Box]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in BOX_COLUMNS if column not in (reader.fieldnames or [])]
-        if missing:
-            raise UserError(f"{path} lacks the columns {', '.join(missing)}. Expected {', '.join(BOX_COLUMNS)}.")
-        for row in reader:
-            line = reader.line_num
-            try:
-                x0, y0, x1, y1 = (float(row[column]) for column in BOX_COLUMNS[1:])
-            except (TypeError, ValueError):
-                raise UserError(f"{path}:{line}: the box is not four numbers: {row}.") from None
-            if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
-                raise UserError(f"{path}:{line}: the box ({x0}, {y0}, {x1}, {y1}) has no area.")
-            table.setdefault(row["file"], []).append((x0, y0, x1, y1))
+    rows = read_table(path)
+    columns = rows[0].cells if rows else ()
+    missing = [column for column in BOX_COLUMNS if column not in columns]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}. Expected {', '.join(BOX_COLUMNS)}.")
+    for row in rows[1:]:
+        values = dict(zip(columns, row.cells, strict=False))
+        try:
+            x0, y0, x1, y1 = (float(values[column]) for column in BOX_COLUMNS[1:])
+        except (KeyError, ValueError):
+            raise UserError(f"{path}:{row.line}: the box is not four numbers: {', '.join(row.cells)}.") from None
+        if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
+            raise UserError(f"{path}:{row.line}: the box ({x0}, {y0}, {x1}, {y1}) has no area.")
+        table.setdefault(values["file"], []).append((x0, y0, x1, y1))
     return table

@@ -60,8 +60,8 @@ def measure(*, batch: int, num_points: int = 68, side: int = 256, repeats: int =
             rows.append(_row(f"{name}: noise {std:g} on {way.noise_of}", shaken))
     rows += _rounded_rows(_ways(side), points, visible)
     notes = (
-        f"{batch * num_points} points anywhere at least {MARGIN} px inside of {side} x {side} pictures, stride {STRIDE}, "
-        "Gaussians of the codecs' default width; ours = mean error.",
+        f"{batch * num_points} points anywhere at least {MARGIN} px inside of {side} x {side} pictures, "
+        f"stride {STRIDE}, Gaussians of the codecs' default width; ours = mean error.",
         "noise on logits: normal, added to log-heat; noise on heat: added to maps whose peak is 1, of which the "
         "logarithm is then taken (networks trained with mse). Times are for one picture's maps, within a batch.",
         "rounded targets: the Gaussian sits on the centre of the point's cell, as many implementations place it; no "

@@ -44,14 +44,14 @@ def measure(*, heights: tuple[int, ...], side: int, samples: int, repeats: int) 
         for height in heights:
             rows += _rows(Path(folder), height=height, side=side, samples=samples, repeats=repeats)
     notes = (
-        f"uint8 picture in, augmented uint8 {side} x {side} out, one thread, its processor time; median of {repeats} rounds of {samples} "
-        "samples, the ways in turn.",
-        "both do: crop to the points' box + 20 %, resize, flip 0.5 (ours also swaps left and right points), rotation 25 "
-        "degrees, shear 0.1, shift 6 %, scale 0.8..1.2 (bilinear), brightness, contrast and saturation 0.3, hue 0.03, "
-        "grey 0.1, blur 0.1, Gaussian noise with std uniform in 0..0.03.",
+        f"uint8 picture in, augmented uint8 {side} x {side} out, one thread, its processor time; "
+        f"median of {repeats} rounds of {samples} samples, the ways in turn.",
+        "both do: crop to the points' box + 20 %, resize, flip 0.5 (ours also swaps left and right points), "
+        "rotation 25 degrees, shear 0.1, shift 6 %, scale 0.8..1.2 (bilinear), brightness, contrast and saturation "
+        "0.3, hue 0.03, grey 0.1, blur 0.1, Gaussian noise with std uniform in 0..0.03.",
         "torchvision: crop, Resize(antialias), RandomHorizontalFlip, RandomAffine, ColorJitter, RandomGrayscale, "
-        "GaussianBlur, gaussian_noise on tv_tensors Image, KeyPoints and BoundingBoxes; decode_image for JPEGs. Ours: one "
-        "warp, one colour matrix, blur, noise; JPEGs through OpenCV, at a fraction where the crop needs no more.",
+        "GaussianBlur, gaussian_noise on tv_tensors Image, KeyPoints and BoundingBoxes; decode_image for JPEGs. Ours: "
+        "one warp, one colour matrix, blur, noise; JPEGs through OpenCV, at a fraction where the crop needs no more.",
     )
     return BenchResult(name="loader", rows=rows, notes=notes)
 

@@ -52,7 +52,7 @@ def pipeline(side: int) -> v2.Compose:
             v2.Resize((side, side), antialias=True),
             v2.RandomHorizontalFlip(OURS.flip),
             v2.RandomAffine(
-                round(OURS.rotate_deg),
+                OURS.rotate_deg,  # type: ignore[arg-type]
                 translate=(OURS.shift, OURS.shift),
                 scale=(OURS.scale_min, OURS.scale_max),
                 shear=SHEAR_DEG,
