@@ -46,7 +46,7 @@ def main() -> None:
         folder = RunFolder(options.out / f"{rung.recipe}-lr{rate:g}-seed{seed}")
         if not (folder.evaluation / "metrics.json").is_file():
             train_run(
-                prepare(experiment, dataset),
+                prepare(experiment, dataset, weight_folders=[options.weights_dir]),
                 folder,
                 command=command,
                 device="cpu",
@@ -81,7 +81,9 @@ def per_picture(folders: list[RunFolder]) -> np.ndarray:
 
 def print_table(name: str, rungs: list[tuple[str, float, dict[float, float], list[RunFolder]]]) -> None:
     """Markdown: a row a rung."""
-    print(f"\n### {name}\n\n| rung | lr (tried) | error, % (mean, spread over seeds) | difference to the rung before, % |")
+    print(
+        f"\n### {name}\n\n| rung | lr (tried) | error, % (mean, spread over seeds) | difference to the rung before, % |"
+    )
     print("|---|---|---|---|")
     before: np.ndarray | None = None
     for recipe, best, tried, folders in rungs:

@@ -293,7 +293,8 @@ def test_converted_data_are_the_same_data(cli: Cli, faces: Path, tmp_path: Path,
     by_name = {r.path.name: r for r in after.records}
     for record in before.records:
         assert by_name[record.path.name].points_xy == pytest.approx(
-            record.points_xy, abs=0.51 if name == "dlib_xml" else 0.02  # whole pixels are dlib's format
+            record.points_xy,
+            abs=0.51 if name == "dlib_xml" else 0.02,  # whole pixels are dlib's format
         )
 
 

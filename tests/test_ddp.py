@@ -42,7 +42,12 @@ def test_two_processes_agree_with_one(
 def test_batch_statistics_of_each_process_are_told(
     start: Callable[..., subprocess.Popen[str]], recipe_file: Path, faces: Path, tmp_path: Path
 ) -> None:
-    normed = ["--set", "backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]", "--set", "train.patience=1"]
+    normed = [
+        "--set",
+        "backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]",
+        "--set",
+        "train.patience=1",
+    ]
     two = start("train", recipe_file, "--data", faces, "--out", tmp_path / "two", *normed, module=TORCHRUN)
     _, errors = two.communicate(timeout=600)
     assert two.returncode == 0, errors

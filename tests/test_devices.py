@@ -14,7 +14,7 @@ PLAIN = frozenset({"sse4_2", "avx2", "avx512f"})
 
 
 def test_bf16_without_bf16_instructions_is_refused_with_the_reason() -> None:
-    with pytest.raises(UserError, match="no bf16 instructions.*train.precision=32"):
+    with pytest.raises(UserError, match=r"no bf16 instructions.*train.precision=32"):
         check_precision("bf16", device="cpu", flags=PLAIN)
 
 

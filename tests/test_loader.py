@@ -72,7 +72,7 @@ def test_the_shares_of_all_processes_make_up_the_global_batch(world: int) -> Non
     shares = [indices(sampler(epoch=1, rank=rank, world=world)) for rank in range(world)]
     for step, whole in enumerate(indices(sampler(epoch=1))):
         parts = [share[step] for share in shares]
-        assert sorted(sum(parts, [])) == sorted(whole)
+        assert sorted(index for part in parts for index in part) == sorted(whole)
         assert {len(part) for part in parts} == {4 // world}
 
 

@@ -25,7 +25,7 @@ class Brightest:
 
     def decode(self, raw: RawCoords) -> Points:
         assert self.seen is not None
-        height, width = self.seen.shape[2:]
+        width = self.seen.shape[3]
         best = self.seen.float().mean(1).flatten(1).argmax(1)
         xy = torch.stack([best % width, best // width], dim=1)[:, None] + 0.5
         return Points(xy=xy.float(), score=torch.ones(len(best), 1))

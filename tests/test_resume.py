@@ -112,7 +112,9 @@ def test_killed_between_checkpoints_it_goes_back_to_the_last_one(
     assert_same_end(unbroken, tmp_path)
 
 
-def test_killed_before_the_first_checkpoint_it_starts_anew(train_tiny: Callable, unbroken: Path, tmp_path: Path) -> None:
+def test_killed_before_the_first_checkpoint_it_starts_anew(
+    train_tiny: Callable, unbroken: Path, tmp_path: Path
+) -> None:
     rare = [*SETS, "train.save_minutes=5"]
     killed(train_tiny, tmp_path, kind="train", step=2, sets=rare)
     assert not (tmp_path / "last.safetensors").exists()
@@ -211,7 +213,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
 
     target, name = {"write": (Path, "write_bytes"), "fsync": (files.os, "fsync"), "replace": (Path, "replace")}[at]
     monkeypatch.setattr(target, name, full)
-    with pytest.raises(UserError, match="no space left on device.*What was there before is untouched"):
+    with pytest.raises(UserError, match=r"no space left on device.*What was there before is untouched"):
         save_state(path, model=model, averaged=None, optimizer=optimizer, progress=Progress(global_step=8))
     monkeypatch.undo()
     assert path.read_bytes() == before
@@ -253,7 +255,7 @@ def test_what_was_logged_after_the_checkpoint_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(unbroken: Path) -> None:
-    with pytest.raises(UserError, match="already holds a run.*--resume"):
+    with pytest.raises(UserError, match=r"already holds a run.*--resume"):
         new_run_folder(unbroken, recipe="tiny", resume=False)
     assert new_run_folder(unbroken, recipe="tiny", resume=True).path == unbroken
 

@@ -90,7 +90,7 @@ def test_without_decoding_headers_alone_are_judged(tmp_path: Path) -> None:
 def test_a_size_that_disagrees_with_the_label_file_is_a_warning(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
     done = scan(dataset(tmp_path, record(path, size_hw=(64, 96))))
-    assert [(p.id, p.severity) for p in done.problems] == [("size-mismatch", "warning")]
+    assert [(p.id, p.severity) for p in done.problems] == [("image-size-mismatch", "warning")]
     assert "says 96 x 64" in done.problems[0].message
     assert "resized" in done.problems[0].message
     assert done.records[0].size_hw == (32, 48)
@@ -99,7 +99,7 @@ def test_a_size_that_disagrees_with_the_label_file_is_a_warning(tmp_path: Path) 
 def test_labels_made_without_the_exif_rotation_are_recognised(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.jpg", orientation=8)
     done = scan(dataset(tmp_path, record(path, size_hw=(32, 48))))
-    assert [p.id for p in done.problems] == ["size-mismatch"]
+    assert [p.id for p in done.problems] == ["image-size-mismatch"]
     assert "EXIF rotation (orientation 8)" in done.problems[0].message
 
 
@@ -179,7 +179,7 @@ def test_broken_samples_are_skipped_when_asked(tmp_path: Path) -> None:
 
 
 def test_warnings_do_not_stop_anything(tmp_path: Path) -> None:
-    warning = Problem(id="size-mismatch", severity="warning", where="l.csv:1", message="odd")
+    warning = Problem(id="image-size-mismatch", severity="warning", where="l.csv:1", message="odd")
     data = dataset(tmp_path, record(tmp_path / "a.png"), problems=[warning])
     assert require_clean(data, skip_broken=False) is data
 

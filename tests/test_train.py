@@ -141,7 +141,7 @@ def test_rates_follow_the_schedule(train_tiny: TrainTiny, tmp_path: Path) -> Non
 
 
 def test_a_frozen_backbone_keeps_every_bit_buffers_included(train_tiny: TrainTiny, tmp_path: Path) -> None:
-    normed = 'backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]'
+    normed = "backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]"
     train_tiny(tmp_path / "one", sets=[normed, "backbone.frozen=all", "train.epochs=1"])
     train_tiny(tmp_path / "three", sets=[normed, "backbone.frozen=all", "train.epochs=3"])
     one, three = weights(tmp_path / "one"), weights(tmp_path / "three")
@@ -153,7 +153,7 @@ def test_a_frozen_backbone_keeps_every_bit_buffers_included(train_tiny: TrainTin
 
 
 def test_frozen_normalisation_keeps_its_statistics_while_filters_learn(train_tiny: TrainTiny, tmp_path: Path) -> None:
-    normed = 'backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]'
+    normed = "backbone.layers=[{channels: 8, stride: 4, padding: 1, norm: true}]"
     train_tiny(tmp_path, sets=[normed, "backbone.frozen=norm"])
     found = weights(tmp_path)
     assert (found["backbone.chain.1.running_mean"] == 0).all()
@@ -287,5 +287,5 @@ def test_a_full_disk_under_the_log_is_told_with_its_path(train_tiny: TrainTiny, 
         (tmp_path / "metrics.jsonl").unlink(missing_ok=True)
         (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
 
-    with pytest.raises(UserError, match="Cannot write .*metrics.jsonl"):
+    with pytest.raises(UserError, match=r"Cannot write .*metrics.jsonl"):
         train_tiny(tmp_path, watchers=[fill])

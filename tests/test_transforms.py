@@ -35,7 +35,9 @@ def record(points: np.ndarray = POINTS, *, size_hw: tuple[int, int] = (140, 170)
     return Record(image_id="a", path=Path("a"), points_xy=points, visible=visible, size_hw=size_hw, **more)
 
 
-def dotted(xy: np.ndarray, *, size_hw: tuple[int, int] = (140, 170), sigma: float = 3.0, channels: int = 1) -> np.ndarray:
+def dotted(
+    xy: np.ndarray, *, size_hw: tuple[int, int] = (140, 170), sigma: float = 3.0, channels: int = 1
+) -> np.ndarray:
     """A black picture with one smooth dot whose centre of mass is at `xy`."""
     height, width = size_hw
     x, y = cell_centres(width, 1), cell_centres(height, 1)
@@ -56,7 +58,9 @@ def framing(**data: object) -> Framing:
     return Framing(data=DataConfig.model_validate(settings), skeleton=SKELETON)
 
 
-def sample(seed: int, *, augment: AugmentConfig = EVERYTHING, point: int = 2, given: Record | None = None, **data: object):
+def sample(
+    seed: int, *, augment: AugmentConfig = EVERYTHING, point: int = 2, given: Record | None = None, **data: object
+):
     return training_sample(
         given or record(), dotted(POINTS[point]), framing=framing(**data), augment=augment,
         rng=np.random.default_rng(seed), index=0,
@@ -145,9 +149,7 @@ def test_points_return_to_the_original_through_the_kept_map(seed: int) -> None:
 
 def test_nothing_drawn_is_the_plain_crop() -> None:
     drawn = sample(0, augment=AugmentConfig())
-    plain = plain_sample(
-        record(), dotted(POINTS[2]), framing=framing(), evaluate=EvaluateConfig(jitter=0), index=0
-    )
+    plain = plain_sample(record(), dotted(POINTS[2]), framing=framing(), evaluate=EvaluateConfig(jitter=0), index=0)
     assert (drawn.image == plain.image).all()
     assert (drawn.to_input == plain.to_input).all()
 

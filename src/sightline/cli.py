@@ -44,6 +44,9 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain once more while it closes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -76,7 +79,9 @@ def chosen(recipe: str, use: list[str] | None, sets: list[str] | None) -> Experi
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read as text ({error}). Give a YAML file that holds a recipe.") from error
+            raise UserError(
+                f"{path} cannot be read as text ({error}). Give a YAML file that holds a recipe."
+            ) from error
         experiment = from_yaml(text, where=str(path))
     else:
         experiment = find(recipe)
@@ -154,10 +159,14 @@ def check(data: Path, *, format: str | None = None, json: Flag = False) -> int:
     from dataclasses import asdict, replace
 
     from sightline.readers import check_flip_order, read_dataset
+    from sightline.records import Problem
     from sightline.scan import scan
 
     dataset = scan(read_dataset(data, format=format))
     dataset = replace(dataset, problems=(*dataset.problems, *check_flip_order(dataset)))
+    if not dataset.records and not dataset.errors:
+        empty = Problem(id="records-none", severity="error", where=str(data), message="there is no record in it")
+        dataset = replace(dataset, problems=(*dataset.problems, empty))
     if json:
         print_json(_summary(dataset) | {"problems": [asdict(problem) for problem in dataset.problems]})
         return 1 if dataset.errors else 0
@@ -179,7 +188,12 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
 def print_dataset(dataset: Dataset, *, most: int = 20) -> None:
     """A line about a data set and its problems, the worst first."""
     points, records = len(dataset.skeleton), len(dataset)
-    out.print(f"{dataset.root}: {dataset.format}, {records:,} records, {points} points", highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"{dataset.root}: {dataset.format}, {records:,} records, {points} points",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     order = {"error": 0, "warning": 1, "note": 2}
     styles = {"error": "red", "warning": "yellow", "note": "dim"}
     problems = sorted(dataset.problems, key=lambda problem: order[problem.severity])
@@ -229,13 +243,14 @@ def train(
     dataset = load_data(data, skip_broken=skip_broken, format=format)
     if not json:
         print_dataset(dataset, most=5)
-    prepared = prepare(experiment, dataset)
+    folders = weight_folders(weights_dir, data)
+    prepared = prepare(experiment, dataset, weight_folders=folders)
     for line in prepared.decisions:
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     command = "sightline " + shlex.join(sys.argv[1:])
     return _train_and_tell(
         prepared, folder.path, command=command, device=where, resume=resume,
-        folders=weight_folders(weights_dir, data), as_json=json,
+        folders=folders, as_json=json,
     )  # fmt: skip
 
 
@@ -267,7 +282,11 @@ def _tell(finished: Finished, *, as_json: bool) -> int:
     folder = finished.folder.path
     console = err if as_json else out
     if finished.outcome.interrupted:
-        console.print(f"Stopped and saved. Go on with the same command and --resume --out {folder}", highlight=False, soft_wrap=True)
+        console.print(
+            f"Stopped and saved. Go on with the same command and --resume --out {folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
         return 130
     if finished.evaluation is None:
         return 0
@@ -386,7 +405,9 @@ def predict(
         ])  # fmt: skip
         return 0
     source = sorted({p.box_source for p in predictions})
-    out.print(f"{len(predictions)} predictions (crop from: {', '.join(source)}) in {out_}", highlight=False, soft_wrap=True)
+    out.print(
+        f"{len(predictions)} predictions (crop from: {', '.join(source)}) in {out_}", highlight=False, soft_wrap=True
+    )
     for path in written[:8]:
         out.print(f"  {path}", highlight=False, soft_wrap=True)
     return 0
@@ -450,7 +471,7 @@ def bench(names: list[str] | None = None, /, *, quick: Flag = False, json: Flag 
 def demo(
     *,
     out_: Annotated[Path, Parameter(name="--out")] = Path("sightline-demo"),
-    count: int = 400,
+    count: int = 500,
     set: Many = None,
 ) -> int:
     """Draw faces by code, train on them for a few minutes, evaluate, and write the report. No network.

@@ -50,7 +50,9 @@ class SkeletonConfig(PieceConfig):
 class DataConfig(PieceConfig):
     """What the network sees of a picture, and which part of the data it never trains on."""
 
-    input_hw: tuple[PositiveInt, PositiveInt] = Field(default=(128, 128), description="the network's input: height, width")
+    input_hw: tuple[PositiveInt, PositiveInt] = Field(
+        default=(128, 128), description="the network's input: height, width"
+    )
     channels: Literal[1, 3] = Field(default=3, description="1 = grey, 3 = colour")
     crop: Literal["auto", "points", "box", "image"] = Field(
         default="auto",
@@ -59,7 +61,9 @@ class DataConfig(PieceConfig):
     )
     margin: float = Field(default=0.2, ge=0, description="the crop box is enlarged by this share of its size")
     keep_aspect: bool = Field(default=True, description="grow the box to the input's aspect instead of stretching it")
-    points: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(default=None, description="train on these points only, by name or number")
+    points: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(
+        default=None, description="train on these points only, by name or number"
+    )
     val_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of the records kept for validation")
     split_by: Literal["auto", "given", "group", "random", "order"] = Field(
         default="auto", description="how it is chosen"
@@ -274,7 +278,7 @@ def _section_keys(path: Sequence[str], values: dict[str, Any]) -> list[str]:
         return list(Experiment.model_fields)
     section = path[0]
     if section in PIECES:
-        kind = values[section].get("kind") if len(path) == 1 else None  # below a list nothing can be told
+        kind = str(values[section].get("kind")) if len(path) == 1 else ""  # below a list nothing can be told
         return list(PIECES[section][kind].model_fields) if kind in PIECES[section] else []
     field = Experiment.model_fields[section].annotation
     return list(getattr(field, "model_fields", {}))

@@ -29,7 +29,9 @@ def folded(module: nn.Module, example: Tensor) -> nn.Module:
             _replace(copied, norm, _activation_of(norm))
         before, after = _tensors(module(example)), _tensors(copied(example))
     for first, second in zip(before, after, strict=True):
-        assert (first - second).abs().max() <= TOLERANCE * first.abs().max().clamp_min(1.0), "folding changed the output"
+        assert (first - second).abs().max() <= TOLERANCE * first.abs().max().clamp_min(1.0), (
+            "folding changed the output"
+        )
     return copied
 
 

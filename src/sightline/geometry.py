@@ -56,26 +56,29 @@ class Affine:
 
     def __matmul__(self, first: Affine) -> Affine:
         """Compose: apply `first`, then this one."""
-        return Affine((self.square @ first.square)[:2])
-
-    @property
-    def square(self) -> np.ndarray:
-        """The 3 x 3 homogeneous matrix."""
-        return np.vstack([self.matrix, [0.0, 0.0, 1.0]])
+        product = self.matrix[:, :2] @ first.matrix
+        product[:, 2] += self.matrix[:, 2]
+        return Affine(product)
 
     @property
     def scale(self) -> float:
         """Target pixels per source pixel: the square root of the area ratio."""
-        return float(math.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+        return math.sqrt(abs(self._determinant))
 
     @property
     def is_mirrored(self) -> bool:
         """Whether left and right change places."""
-        return bool(np.linalg.det(self.matrix[:, :2]) < 0)
+        return self._determinant < 0
+
+    @property
+    def _determinant(self) -> float:
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        return a * d - b * c
 
     def inverse(self) -> Affine:
         """The map back; raises `numpy.linalg.LinAlgError` where there is none."""
-        return Affine(np.linalg.inv(self.square)[:2])
+        linear = np.linalg.inv(self.matrix[:, :2])
+        return Affine(np.column_stack([linear, -linear @ self.matrix[:, 2]]))
 
     def points(self, points_xy: np.ndarray) -> np.ndarray:
         """Map points [..., 2]."""
@@ -90,8 +93,7 @@ class Affine:
 
     def as_pixel_index(self) -> np.ndarray:
         """The same map between pixel-index coordinates, which `cv2.warpAffine` works in."""
-        half = translation(0.5, 0.5)
-        return (half.inverse() @ self @ half).matrix
+        return (translation(-0.5, -0.5) @ self @ translation(0.5, 0.5)).matrix
 
     @staticmethod
     def identity() -> Affine:

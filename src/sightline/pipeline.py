@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sightline.backbones import BackboneConfig
+from sightline.backbones.timm_net import TimmBackboneConfig
+from sightline.backbones.weights import find_weights
 from sightline.checkpoint import RunFolder, write_json
 from sightline.codecs.protocol import Codec
 from sightline.config import DataConfig, Experiment, SkeletonConfig, TrainConfig, override
@@ -58,8 +61,13 @@ def load_data(path: Path, *, skip_broken: bool, format: str | None = None) -> Da
     return require_clean(replace(dataset, problems=(*dataset.problems, *swapped)), skip_broken=skip_broken)
 
 
-def prepare(experiment: Experiment, dataset: Dataset) -> Prepared:
-    """Fit an experiment to a data set: its points, crop, split, batch.
+def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequence[Path] = ()) -> Prepared:
+    """Fit an experiment to a data set: its points, crop, split, length; and to the weights that are there.
+
+    Args:
+        experiment: a recipe, perhaps changed.
+        dataset: what `load_data` gave.
+        weight_folders: where pretrained weights are looked for.
 
     Raises:
         UserError: points that are not there, or too little data to divide.
@@ -72,6 +80,11 @@ def prepare(experiment: Experiment, dataset: Dataset) -> Prepared:
     data = experiment.data.model_copy(update={"crop": crop})
     split = split_dataset(dataset, val_fraction=data.val_fraction, seed=data.split_seed, by=data.split_by)
     decisions.append(f"{len(split.train)} records train, {len(split.val)} validate (split by {split.by})")
+    if split.straddling_groups:
+        shared = ", ".join(split.straddling_groups[:3])
+        decisions.append(
+            f"warning: {shared} lie in both parts; neighbouring frames make validation easier than new data"
+        )
     augment = experiment.augment
     if augment.flip and not dataset.skeleton.flip_pairs and len(dataset.skeleton) > 1 and augment.flip_swaps_twins:
         augment = augment.model_copy(update={"flip": 0.0})
@@ -80,9 +93,27 @@ def prepare(experiment: Experiment, dataset: Dataset) -> Prepared:
     if train != experiment.train:
         decisions.append(f"train.epochs became {train.epochs}: {train.min_steps} steps on {len(split.train)} records")
     fitted = experiment.model_copy(
-        update={"data": data, "augment": augment, "train": train, "skeleton": SkeletonConfig.of(dataset.skeleton)}
+        update={
+            "data": data,
+            "augment": augment,
+            "train": train,
+            "backbone": _with_fitting_padding(experiment.backbone, weight_folders, decisions),
+            "skeleton": SkeletonConfig.of(dataset.skeleton),
+        }
     )
     return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
+
+
+def _with_fitting_padding(
+    backbone: BackboneConfig, weight_folders: Sequence[Path], decisions: list[str]
+) -> BackboneConfig:
+    """padding="same" belongs to weight files born in TensorFlow; the hub's own MobileNets pad symmetrically."""
+    if not isinstance(backbone, TimmBackboneConfig) or backbone.padding != "same" or backbone.weights != "imagenet":
+        return backbone
+    if find_weights(backbone.name, "imagenet", weight_folders) is not None:
+        return backbone
+    decisions.append(f"no {backbone.name}.safetensors in the weight folders: weights and padding are the hub's")
+    return backbone.model_copy(update={"padding": "default", "linear_stem_block": False})
 
 
 def _long_enough(train: TrainConfig, count: int) -> TrainConfig:
@@ -109,7 +140,9 @@ def _selected(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
         else:
             raise unknown_name("point", point, names)
     if not keep or len(set(keep)) < len(keep):
-        raise UserError(f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once.")
+        raise UserError(
+            f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once."
+        )
     records = [record.select(keep) for record in dataset.records]
     return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
 

@@ -147,7 +147,9 @@ def find_tasks(inputs: Sequence[Path], *, boxes: Path | None = None) -> list[Tas
     if boxes is None:
         return [*labelled, *(Task(image_id=name, path=path, box=None) for name, path in found.items())]
     if labelled:
-        raise UserError("--boxes goes with pictures; a label file among the inputs brings its own boxes. Leave one out.")
+        raise UserError(
+            "--boxes goes with pictures; a label file among the inputs brings its own boxes. Leave one out."
+        )
     table = read_boxes(boxes)
     lacking = [name for name in found if name not in table]
     if lacking:

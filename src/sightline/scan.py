@@ -4,7 +4,7 @@ In: a `Dataset` as a reader gave it. Out: the same with true sizes, without the 
 whose pictures cannot be used, and with a `Problem` for each thing found wrong:
 
     error    image-missing image-empty image-truncated image-unreadable image-too-large
-    warning  size-mismatch point-off-image points-none-visible
+    warning  image-size-mismatch point-off-image points-none-visible
 
 Next: transforms.py
 """
@@ -22,7 +22,7 @@ from sightline.images import MAX_PIXELS, Header, ImageError, read_header, read_i
 from sightline.records import Dataset, Problem, Record, Severity, Skeleton
 
 _SHOWN = 20
-_READERS_NAMES = {"label-missing": "points-none-visible", "image-size-mismatch": "size-mismatch"}
+_READERS_NAMES = {"label-missing": "points-none-visible"}
 
 
 def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels: int = MAX_PIXELS) -> Dataset:
@@ -37,7 +37,7 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
 
     Returns:
         The data set with `size_hw` of every record as the file has it (after its EXIF
-        rotation). The label file's own size, where it differs, is a `size-mismatch`.
+        rotation). The label file's own size, where it differs, is an `image-size-mismatch`.
     """
     paths = list(dict.fromkeys(record.path for record in dataset.records))
 
@@ -122,7 +122,7 @@ def _size_problems(record: Record, *, header: Header) -> list[Problem]:
         )
     else:
         message += ". Was the picture resized or exchanged after it was labelled?"
-    return [_problem(record, id="size-mismatch", severity="warning", message=message)]
+    return [_problem(record, id="image-size-mismatch", severity="warning", message=message)]
 
 
 def _point_problems(record: Record, *, size_hw: tuple[int, int], skeleton: Skeleton) -> list[Problem]:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -31,7 +30,6 @@ from sightline.devices import check_precision, cpu_flags
 from sightline.errors import UserError
 from sightline.evaluate import validate
 from sightline.files import write_atomically
-from sightline.geometry import crop_to
 from sightline.loader import (
     EpochSampler,
     Pictures,
@@ -45,9 +43,9 @@ from sightline.loader import (
 from sightline.metrics.points import main_metric
 from sightline.model import Locator, build
 from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
-from sightline.records import Record
 from sightline.splits import Split
-from sightline.transforms import Framing, base_box
+from sightline.start import prepare_start
+from sightline.transforms import Framing
 from sightline.types import Batch
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -144,7 +142,7 @@ class _Training:
         self.watchers = watchers if fabric.is_global_zero else ()
         torch.manual_seed(config.seed)
         self.model, self.codec = build(experiment, weight_folders=weight_folders)
-        _prepare_start(self.model, experiment, split.train)
+        prepare_start(self.model, experiment, split.train)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = build_optimizer(self.model, config)
         if fabric.world_size > 1 and fabric.is_global_zero and _has_batch_statistics(self.model):
@@ -410,33 +408,6 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
         )
         for cut in cuts
     ]
-
-
-def _prepare_start(model: Locator, experiment: Experiment, records: Sequence[Record]) -> None:
-    """Re-initialise new layers where asked, and start a regression head at the mean shape."""
-    if experiment.train.init == "kaiming":
-        for module in [*model.neck.modules(), *model.head.modules()]:
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-    start = getattr(model.head, "start_from", None)
-    if start is not None and getattr(model.head, "start_at", None) == "mean-shape":
-        start(mean_shape(experiment, records))
-
-
-def mean_shape(experiment: Experiment, records: Sequence[Record]) -> Tensor:
-    """Mean of the visible points in plain crops, [K, 2] in 0..1 of the input; 0.5 where a point is never visible."""
-    height, width = experiment.data.input_hw
-    total = np.zeros((len(experiment.skeleton.names), 2))
-    count = np.zeros((len(experiment.skeleton.names), 1))
-    for record in records:
-        assert record.size_hw is not None
-        to_input = crop_to(base_box(record, record.size_hw, experiment.data), (height, width))
-        shown = record.visible[:, None]
-        total += np.where(shown, to_input.points(record.points_xy) / (width, height), 0.0)
-        count += shown
-    return torch.from_numpy(np.where(count > 0, total / np.maximum(count, 1), 0.5)).float()
 
 
 @contextmanager
