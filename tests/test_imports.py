@@ -13,12 +13,12 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 PACKAGE = SOURCE / "sightline"
 
 # The one list. A file or folder imports only from those before it (and, in a folder, from its own files).
-LAYERS = (
+LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
     "errors records geometry types files image_headers images scan skeletons readers splits drawn "
     "pieces backbones necks heads codecs config transforms loader model inspect fold "
     "metrics checkpoint devices infer evaluate optim train "
     "writers report recipes pipeline bench predict predict_files terminal cli __main__"
-).split()  # noqa: SIM905 (easier to read and to order than a column)
+).split()
 
 WITHOUT_TORCH = (
     "errors", "records", "geometry", "files", "image_headers", "images", "scan", "skeletons", "readers", "splits",
