@@ -16,7 +16,7 @@ PACKAGE = SOURCE / "sightline"
 LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
     "errors records geometry types files image_headers images scan skeletons readers splits drawn "
     "pieces backbones necks heads codecs config transforms loader model inspect fold "
-    "metrics checkpoint devices infer evaluate optim train "
+    "metrics checkpoint devices infer evaluate optim start train "
     "writers report recipes pipeline bench predict predict_files terminal cli __main__"
 ).split()
 

@@ -61,6 +61,10 @@ class DataConfig(PieceConfig):
     )
     margin: float = Field(default=0.2, ge=0, description="the crop box is enlarged by this share of its size")
     keep_aspect: bool = Field(default=True, description="grow the box to the input's aspect instead of stretching it")
+    match_aspect: bool = Field(
+        default=False,
+        description="whole pictures: input_hw takes their aspect, at the same area, in multiples of 32",
+    )
     points: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(
         default=None, description="train on these points only, by name or number"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from sightline.splits import Split, part_of, split_dataset
 from sightline.train import Outcome, Watcher, train
 
 VERSION = "0.1.0"
+SIZE_STEP = 32  # the deepest stride of the usual backbones
 RUN_VAL = "run-val"  # --split: the records that the run itself kept for validation
 SCORING = ("data.crop", "data.margin", "data.keep_aspect")  # and all of evaluate.*: what no weight depends on
 
@@ -78,6 +80,9 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
     if crop != experiment.data.crop:
         decisions.append(f"data.crop=auto became {crop}")
     data = experiment.data.model_copy(update={"crop": crop})
+    if crop == "image" and data.match_aspect:
+        data = data.model_copy(update={"input_hw": _matching_size(data.input_hw, dataset.records)})
+        decisions.append(f"data.input_hw became {data.input_hw}, the pictures' aspect")
     split = split_dataset(dataset, val_fraction=data.val_fraction, seed=data.split_seed, by=data.split_by)
     decisions.append(f"{len(split.train)} records train, {len(split.val)} validate (split by {split.by})")
     if split.straddling_groups:
@@ -102,6 +107,14 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         }
     )
     return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
+
+
+def _matching_size(input_hw: tuple[int, int], records: Sequence[Record]) -> tuple[int, int]:
+    """A size of about the same area with the pictures' median aspect, in multiples of SIZE_STEP."""
+    aspect = statistics.median(r.size_hw[1] / r.size_hw[0] for r in records if r.size_hw is not None)
+    height = math.sqrt(input_hw[0] * input_hw[1] / aspect)
+    rounded = (max(SIZE_STEP, round(side / SIZE_STEP) * SIZE_STEP) for side in (height, height * aspect))
+    return next(rounded), next(rounded)
 
 
 def _with_fitting_padding(

@@ -74,7 +74,7 @@ def landmarks_accurate() -> Experiment:
 def bodyparts() -> Experiment:
     """Body parts of an animal in whole frames, few of them labelled.
 
-    Idea: as `landmarks`, on whole frames at 256 x 320; the last fifth of the frames validates, because neighbouring
+    Idea: as `landmarks`, on whole frames of about 256 x 320 pixels; the last fifth of the frames validates, because neighbouring
         frames look alike. No mirror images: which side is which often depends on the set-up.
     Data: a DeepLabCut project, or any frames of one size with points.
     Expected: docs/results.md, "mouse_openfield" and "mirror_mouse".
@@ -84,7 +84,9 @@ def bodyparts() -> Experiment:
     return base.model_copy(
         update={
             "recipe": "bodyparts",
-            "data": DataConfig(input_hw=(256, 320), crop="image", split_by="order", val_fraction=0.2),
+            "data": DataConfig(
+                input_hw=(256, 320), crop="image", match_aspect=True, split_by="order", val_fraction=0.2
+            ),
             "augment": STRONG.model_copy(update={"flip": 0.0, "rotate_deg": 15.0}),
             "train": base.train.model_copy(update={"epochs": 60, "min_steps": 1500, "batch": 8}),
         }
