@@ -23,7 +23,8 @@ from sightline.checkpoint import RunFolder
 from sightline.config import Experiment, override
 from sightline.metrics.bootstrap import mean_interval
 from sightline.metrics.points import main_metric
-from sightline.pipeline import load_data, prepare, train_run
+from sightline.pipeline import train_run
+from sightline.prepare import load_data, prepare
 from sightline.recipes import LADDERS
 
 

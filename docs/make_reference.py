@@ -25,7 +25,7 @@ MODULES = (
     "errors", "records", "geometry", "types", "images", "image_headers", "skeletons", "readers", "scan", "splits",
     "config", "transforms", "loader", "pieces", "codecs.protocol", "codecs.peaks", "codecs.gaussian", "model",
     "metrics.points", "metrics.normalisers", "metrics.bootstrap", "checkpoint", "devices", "infer", "evaluate",
-    "optim", "train", "inspect", "pipeline", "predict", "predict_files", "writers", "writers.prediction",
+    "optim", "train", "inspect", "prepare", "pipeline", "predict", "predict_files", "writers", "writers.prediction",
     "writers.overlay", "report.page", "recipes", "recipes.ladders", "drawn.faces", "files", "fold",
 )  # fmt: skip
 SECTIONS = (

@@ -16,7 +16,7 @@ import pytest
 from sightline.drawn.faces import write_drawn_faces
 
 if TYPE_CHECKING:
-    from sightline.pipeline import Prepared
+    from sightline.prepare import Prepared
     from sightline.train import Event, Outcome
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -109,7 +109,7 @@ class TrainTiny:
     def prepare(self, *, sets: Sequence[str] = (), use: Sequence[str] = (), keep: int | None = None) -> Prepared:
         """The experiment fitted to the data; `keep` records only, which then train and validate both."""
         from sightline.cli import chosen
-        from sightline.pipeline import load_data, prepare
+        from sightline.prepare import load_data, prepare
         from sightline.splits import Split
 
         experiment = chosen(str(self.recipe), list(use), list(sets))

@@ -1,11 +1,12 @@
 """Folding changes the speed and nothing else."""
 
 import torch
+from torch import nn
+
 from sightline.config import override
 from sightline.fold import folded
 from sightline.model import build
 from sightline.recipes import recipe
-from torch import nn
 
 
 def moved(module: nn.Module) -> nn.Module:

@@ -17,7 +17,7 @@ LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
     "errors records geometry types files image_headers images scan skeletons readers splits drawn "
     "pieces backbones necks heads codecs config transforms loader model inspect fold "
     "metrics checkpoint devices infer evaluate optim start train "
-    "writers report recipes pipeline bench predict predict_files terminal cli __main__"
+    "writers report recipes prepare pipeline bench predict predict_files terminal cli __main__"
 ).split()
 
 WITHOUT_TORCH = (

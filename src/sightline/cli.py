@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +21,11 @@ from sightline.errors import UserError
 
 if TYPE_CHECKING:
     from sightline.config import Experiment
-    from sightline.pipeline import Finished, Prepared
+    from sightline.pipeline import Finished
+    from sightline.prepare import Prepared
     from sightline.records import Dataset
 
-app = App(name="sightline", help="Train, compare and run models that say where things are.", version="0.1.0")
+app = App(name="sightline", help="Train, compare and run models that say where things are.", version=lambda: version("sightline"))
 out = Console()
 err = Console(stderr=True)
 
@@ -234,7 +236,8 @@ def train(
         json: print the result as JSON.
     """
     from sightline.devices import pick_device
-    from sightline.pipeline import load_data, new_run_folder, prepare
+    from sightline.pipeline import new_run_folder
+    from sightline.prepare import load_data, prepare
 
     experiment = chosen(recipe, use, set)
     where = pick_device(device)
@@ -424,8 +427,8 @@ def convert(data: Path, out_dir: Path, *, to: str, format: str | None = None, sk
         format: the format to read, where it cannot be found out.
         skip_broken: leave broken samples out instead of stopping.
     """
-    from sightline.pipeline import load_data
     from sightline.predict_files import find_writer
+    from sightline.prepare import load_data
     from sightline.writers import dataset_to_predictions
     from sightline.writers.pictures import place_pictures
 
@@ -483,7 +486,8 @@ def demo(
     """
     from sightline.devices import pick_device
     from sightline.drawn.faces import write_drawn_faces
-    from sightline.pipeline import load_data, new_run_folder, prepare
+    from sightline.pipeline import new_run_folder
+    from sightline.prepare import load_data, prepare
 
     experiment = chosen("demo", None, set)
     data = out_ / "faces"

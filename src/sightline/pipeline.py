@@ -6,179 +6,31 @@ The command line and the Python interface both go through here. Next: predict.py
 from __future__ import annotations
 
 import json
-import math
 import os
-import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sightline.backbones import BackboneConfig
-from sightline.backbones.timm_net import TimmBackboneConfig
-from sightline.backbones.weights import find_weights
 from sightline.checkpoint import RunFolder, write_json
 from sightline.codecs.protocol import Codec
-from sightline.config import DataConfig, Experiment, SkeletonConfig, TrainConfig, override
+from sightline.config import Experiment, override
 from sightline.devices import machine
-from sightline.errors import UserError, unknown_name
+from sightline.errors import UserError
 from sightline.evaluate import Evaluation, evaluate
 from sightline.evaluate import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
-from sightline.loader import EpochSampler
 from sightline.model import Locator, build, codec_for
-from sightline.readers import check_flip_order, read_dataset
-from sightline.records import Dataset, Record
+from sightline.prepare import Prepared, load_data, only_labelled, part, resolve_crop, select_points
+from sightline.records import Dataset
 from sightline.report.page import write_report
-from sightline.scan import require_clean, scan
-from sightline.splits import Split, part_of, split_dataset
 from sightline.train import Outcome, Watcher, train
 
-VERSION = "0.1.0"
-SIZE_STEP = 32  # the deepest stride of the usual backbones
 RUN_VAL = "run-val"  # --split: the records that the run itself kept for validation
 SCORING = ("data.crop", "data.margin", "data.keep_aspect")  # and all of evaluate.*: what no weight depends on
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
-    """A data set that has been read, scanned and divided, and the experiment that fits it."""
-
-    experiment: Experiment
-    dataset: Dataset
-    split: Split
-    decisions: tuple[str, ...]
-
-
-def load_data(path: Path, *, skip_broken: bool, format: str | None = None) -> Dataset:
-    """Read, scan every picture, and stop with all errors at once.
-
-    Raises:
-        UserError: no data set, or errors in it and not `skip_broken`.
-    """
-    dataset = scan(read_dataset(path, format=format))
-    swapped = check_flip_order(dataset)
-    return require_clean(replace(dataset, problems=(*dataset.problems, *swapped)), skip_broken=skip_broken)
-
-
-def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequence[Path] = ()) -> Prepared:
-    """Fit an experiment to a data set: its points, crop, split, length; and to the weights that are there.
-
-    Args:
-        experiment: a recipe, perhaps changed.
-        dataset: what `load_data` gave.
-        weight_folders: where pretrained weights are looked for.
-
-    Raises:
-        UserError: points that are not there, or too little data to divide.
-    """
-    decisions: list[str] = []
-    dataset = _labelled(_selected(dataset, experiment.data.points), decisions)
-    crop = _resolve_crop(experiment.data, dataset)
-    if crop != experiment.data.crop:
-        decisions.append(f"data.crop=auto became {crop}")
-    data = experiment.data.model_copy(update={"crop": crop})
-    if crop == "image" and data.match_aspect:
-        data = data.model_copy(update={"input_hw": _matching_size(data.input_hw, dataset.records)})
-        decisions.append(f"data.input_hw became {data.input_hw}, the pictures' aspect")
-    split = split_dataset(dataset, val_fraction=data.val_fraction, seed=data.split_seed, by=data.split_by)
-    decisions.append(f"{len(split.train)} records train, {len(split.val)} validate (split by {split.by})")
-    if split.straddling_groups:
-        shared = ", ".join(split.straddling_groups[:3])
-        decisions.append(
-            f"warning: {shared} lie in both parts; neighbouring frames make validation easier than new data"
-        )
-    augment = experiment.augment
-    if augment.flip and not dataset.skeleton.flip_pairs and len(dataset.skeleton) > 1 and augment.flip_swaps_twins:
-        augment = augment.model_copy(update={"flip": 0.0})
-        decisions.append("augment.flip is off: the data name no left/right twins, and a mirror image would be wrong")
-    train = _long_enough(experiment.train, len(split.train))
-    if train != experiment.train:
-        decisions.append(f"train.epochs became {train.epochs}: {train.min_steps} steps on {len(split.train)} records")
-    fitted = experiment.model_copy(
-        update={
-            "data": data,
-            "augment": augment,
-            "train": train,
-            "backbone": _with_fitting_padding(experiment.backbone, weight_folders, decisions),
-            "skeleton": SkeletonConfig.of(dataset.skeleton),
-        }
-    )
-    return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
-
-
-def _matching_size(input_hw: tuple[int, int], records: Sequence[Record]) -> tuple[int, int]:
-    """A size of about the same area with the pictures' median aspect, in multiples of SIZE_STEP."""
-    aspect = statistics.median(r.size_hw[1] / r.size_hw[0] for r in records if r.size_hw is not None)
-    height = math.sqrt(input_hw[0] * input_hw[1] / aspect)
-    rounded = (max(SIZE_STEP, round(side / SIZE_STEP) * SIZE_STEP) for side in (height, height * aspect))
-    return next(rounded), next(rounded)
-
-
-def _with_fitting_padding(
-    backbone: BackboneConfig, weight_folders: Sequence[Path], decisions: list[str]
-) -> BackboneConfig:
-    """padding="same" belongs to weight files born in TensorFlow; the hub's own MobileNets pad symmetrically."""
-    if not isinstance(backbone, TimmBackboneConfig) or backbone.padding != "same" or backbone.weights != "imagenet":
-        return backbone
-    if find_weights(backbone.name, "imagenet", weight_folders) is not None:
-        return backbone
-    decisions.append(f"no {backbone.name}.safetensors in the weight folders: weights and padding are the hub's")
-    return backbone.model_copy(update={"padding": "default", "linear_stem_block": False})
-
-
-def _long_enough(train: TrainConfig, count: int) -> TrainConfig:
-    """With few records an epoch is a handful of steps: more epochs, and no more validations than before."""
-    steps = EpochSampler(count=count, batch=train.batch, seed=train.seed).steps
-    epochs = max(train.epochs, math.ceil(train.min_steps / steps))
-    if epochs == train.epochs:
-        return train
-    every = max(train.validate_every, round(epochs / train.epochs * train.validate_every))
-    return train.model_copy(update={"epochs": epochs, "validate_every": every})
-
-
-def _selected(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
-    """The data set with some of its points, by name or number."""
-    if points is None:
-        return dataset
-    names = dataset.skeleton.names
-    keep = []
-    for point in points:
-        if point in names:
-            keep.append(names.index(point))
-        elif point.isdigit() and int(point) < len(names):
-            keep.append(int(point))
-        else:
-            raise unknown_name("point", point, names)
-    if not keep or len(set(keep)) < len(keep):
-        raise UserError(
-            f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once."
-        )
-    records = [record.select(keep) for record in dataset.records]
-    return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
-
-
-def _labelled(dataset: Dataset, decisions: list[str]) -> Dataset:
-    """Without the records that show no labelled point: nothing can be learnt or scored on them."""
-    records = [record for record in dataset.records if record.visible.any()]
-    if not records:
-        raise UserError(f"{dataset.root}: none of the {len(dataset)} records has a labelled point. Label some first.")
-    if len(records) < len(dataset):
-        decisions.append(f"{len(dataset) - len(records)} records without a labelled point are left out")
-    return dataset.with_records(records)
-
-
-def _resolve_crop(data: DataConfig, dataset: Dataset) -> str:
-    """What `crop="auto"` means for a data set."""
-    if data.crop != "auto":
-        return data.crop
-    if all(record.box_xyxy is not None for record in dataset.records):
-        return "box"
-    if dataset.format == "deeplabcut" or len(dataset.skeleton) < 3:
-        return "image"  # whole frames are what such projects predict on, and one point spans no box
-    return "points"
 
 
 def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
@@ -287,7 +139,7 @@ def _run_info(prepared: Prepared, *, command: str) -> dict[str, Any]:
         "command": command,
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": machine(),
-        "sightline": VERSION,
+        "sightline": version("sightline"),
         "data": {
             "root": str(dataset.root),
             "format": dataset.format,
@@ -324,7 +176,7 @@ def require_same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
     Raises:
         UserError: the names of the points differ.
     """
-    chosen = _selected(dataset, experiment.data.points)
+    chosen = select_points(dataset, experiment.data.points)
     expected, found = experiment.skeleton.names, chosen.skeleton.names
     if expected != found:
         lacking = [name for name in expected if name not in found]
@@ -359,8 +211,8 @@ def evaluate_run(
     model.to(device)
     dataset = require_same_points(experiment, load_data(data, skip_broken=skip_broken, format=format))
     dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
-    dataset = _labelled(dataset, [])
-    data_config = experiment.data.model_copy(update={"crop": _resolve_crop(experiment.data, dataset)})
+    dataset = only_labelled(dataset, [])
+    data_config = experiment.data.model_copy(update={"crop": resolve_crop(experiment.data, dataset)})
     experiment = experiment.model_copy(update={"data": data_config})
     evaluation = evaluate(model, codec, dataset.records, experiment=experiment, device=device)
     context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
@@ -392,19 +244,4 @@ def _validation_part(dataset: Dataset, folder: RunFolder) -> Dataset:
     records = [record for record in dataset.records if record.image_id in kept]
     if not records:
         raise UserError(f"{dataset.root} holds none of the {len(kept)} validation records of {folder.path}.")
-    return dataset.with_records(records)
-
-
-def part(dataset: Dataset, name: str | None) -> Dataset:
-    """The records of one part that the data set itself defines, or all of them.
-
-    Raises:
-        UserError: the data set defines no such part.
-    """
-    if name is None:
-        return dataset
-    records: list[Record] = [record for record in dataset.records if part_of(record) == name or record.split == name]
-    if not records:
-        parts = {record.split for record in dataset.records if record.split}
-        raise unknown_name("split", name, parts)
     return dataset.with_records(records)

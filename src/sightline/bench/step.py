@@ -24,7 +24,7 @@ from sightline.drawn.faces import write_drawn_faces
 from sightline.loader import EpochSampler, Pictures, Position, TrainingSamples, training_loader, worker_count
 from sightline.model import build
 from sightline.optim import AveragedWeights, build_optimizer
-from sightline.pipeline import load_data, prepare
+from sightline.prepare import load_data, prepare
 from sightline.recipes import recipe
 from sightline.transforms import Framing
 from sightline.types import Batch

@@ -74,8 +74,8 @@ def landmarks_accurate() -> Experiment:
 def bodyparts() -> Experiment:
     """Body parts of an animal in whole frames, few of them labelled.
 
-    Idea: as `landmarks`, on whole frames of about 256 x 320 pixels; the last fifth of the frames validates, because neighbouring
-        frames look alike. No mirror images: which side is which often depends on the set-up.
+    Idea: as `landmarks`, on whole frames of about 256 x 320 pixels; the last fifth of the frames validates, because
+        neighbouring frames look alike. No mirror images: which side is which often depends on the set-up.
     Data: a DeepLabCut project, or any frames of one size with points.
     Expected: docs/results.md, "mouse_openfield" and "mirror_mouse".
     Command: sightline train bodyparts --data DATA
