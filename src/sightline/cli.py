@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from sightline.prepare import Prepared
     from sightline.records import Dataset
 
-app = App(name="sightline", help="Train, compare and run models that say where things are.", version=lambda: version("sightline"))
+app = App(
+    name="sightline",
+    help="Train, compare and run models that say where things are.",
+    version=lambda: version("sightline"),
+)
 out = Console()
 err = Console(stderr=True)
 
