@@ -46,7 +46,7 @@ def landmarks() -> Experiment:
         head=HeatmapHeadConfig(),
         codec=IntegralCodecConfig(),
         train=TrainConfig(
-            epochs=140, min_steps=3000, batch=32, lr=2e-3, weight_decay=0.05, schedule="one-cycle", ema=0.998
+            epochs=110, min_steps=3000, batch=32, lr=2e-3, weight_decay=0.05, schedule="one-cycle", ema=0.998
         ),
         evaluate=EvaluateConfig(),
     )
@@ -88,7 +88,7 @@ def bodyparts() -> Experiment:
                 input_hw=(256, 320), crop="image", match_aspect=True, split_by="order", val_fraction=0.2
             ),
             "augment": STRONG.model_copy(update={"flip": 0.0, "rotate_deg": 15.0}),
-            "train": base.train.model_copy(update={"epochs": 60, "min_steps": 1500, "batch": 8}),
+            "train": base.train.model_copy(update={"epochs": 60, "min_steps": 900, "batch": 8}),
         }
     )
 
@@ -105,6 +105,6 @@ def demo() -> Experiment:
             "data": DataConfig(input_hw=(96, 96), crop="points"),
             "augment": STRONG.model_copy(update={"blur": 0.0, "noise_std": 0.01, "occlude": 0.0}),
             "backbone": TimmBackboneConfig(name="resnet10t", weights="none", levels=(1, 2, 3)),
-            "train": base.train.model_copy(update={"epochs": 25, "min_steps": 0, "batch": 16, "lr": 3e-3, "ema": 0.99}),
+            "train": base.train.model_copy(update={"epochs": 15, "min_steps": 0, "batch": 16, "lr": 3e-3, "ema": 0.99}),
         }
     )
