@@ -105,6 +105,6 @@ def demo() -> Experiment:
             "data": DataConfig(input_hw=(96, 96), crop="points"),
             "augment": STRONG.model_copy(update={"blur": 0.0, "noise_std": 0.01, "occlude": 0.0}),
             "backbone": TimmBackboneConfig(name="resnet10t", weights="none", levels=(1, 2, 3)),
-            "train": base.train.model_copy(update={"epochs": 15, "min_steps": 0, "batch": 16, "lr": 3e-3, "ema": 0.99}),
+            "train": base.train.model_copy(update={"epochs": 25, "min_steps": 0, "batch": 16, "lr": 3e-3, "ema": 0.99}),
         }
     )
