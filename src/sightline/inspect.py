@@ -14,9 +14,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sightline.config import Experiment
-from sightline.model import Locator
+from sightline.model import Locator, without_pretrained
 from sightline.pieces import fake_images, spec_of
-from sightline.types import FeatureMaps, FeatureSpec
+from sightline.types import FeatureMaps
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
@@ -50,9 +50,7 @@ class Inspection:
 
 def inspect(experiment: Experiment) -> Inspection:
     """Build a recipe without memory and look at it. FLOPs are 2 x multiply-adds for one picture."""
-    if getattr(experiment.backbone, "weights", "none") != "none":
-        backbone = experiment.backbone.model_copy(update={"weights": "none"})
-        experiment = experiment.model_copy(update={"backbone": backbone})
+    experiment = without_pretrained(experiment)
     with torch.device("meta"):
         model = Locator(experiment)
     data = experiment.data
@@ -75,17 +73,13 @@ def inspect(experiment: Experiment) -> Inspection:
         flops=counter.get_total_flops(),
         stages={
             "input": f"{data.channels} x {data.input_hw[0]} x {data.input_hw[1]}",
-            "backbone": str(_spec(features, data.input_hw)),
-            "neck": str(_spec(fused, data.input_hw)),
+            "backbone": str(spec_of(features, data.input_hw)),
+            "neck": str(spec_of(fused, data.input_hw)),
             "head": ", ".join(f"{name} {' x '.join(map(str, shape[1:]))}" for name, shape in outputs.items()),
             "codec": experiment.codec.kind,
         },
         layers=shapes,
     )
-
-
-def _spec(maps: FeatureMaps, input_hw: tuple[int, int]) -> FeatureSpec:
-    return spec_of(maps, input_hw)
 
 
 def _is_leaf(module: nn.Module) -> bool:

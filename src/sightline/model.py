@@ -94,6 +94,14 @@ def build(experiment: Experiment, *, weight_folders: Sequence[Path] = ()) -> tup
     return model, codec_for(experiment, model)
 
 
+def without_pretrained(experiment: Experiment) -> Experiment:
+    """The same experiment whose backbone starts from random numbers, for who needs only its form or brings weights."""
+    if not hasattr(experiment.backbone, "weights"):
+        return experiment
+    backbone = experiment.backbone.model_copy(update={"weights": "none"})
+    return experiment.model_copy(update={"backbone": backbone})
+
+
 def codec_for(experiment: Experiment, model: Locator) -> Codec:
     """The codec at the sizes of the network's own output."""
     data = experiment.data

@@ -23,7 +23,7 @@ from sightline.evaluate import Evaluation, evaluate
 from sightline.evaluate import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
-from sightline.model import Locator, build, codec_for
+from sightline.model import Locator, build, without_pretrained
 from sightline.prepare import Prepared, load_data, only_labelled, part, resolve_crop, select_points
 from sightline.records import Dataset
 from sightline.report.page import write_report
@@ -160,14 +160,10 @@ def load_run(folder: RunFolder) -> tuple[Locator, Codec]:
     Raises:
         UserError: no run, or a damaged one.
     """
-    experiment = folder.experiment()
     # The weights come from the run itself; pretrained ones are not looked for again.
-    backbone = experiment.backbone
-    if hasattr(backbone, "weights"):
-        experiment = experiment.model_copy(update={"backbone": backbone.model_copy(update={"weights": "none"})})
-    model, _ = build(experiment)
+    model, codec = build(without_pretrained(folder.experiment()))
     folder.load_best(model)
-    return model.eval(), codec_for(experiment, model)
+    return model.eval(), codec
 
 
 def require_same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
