@@ -23,10 +23,14 @@ TREE_START, TREE_END = "<!-- tree: written by make docs -->", "<!-- end of tree 
 # The modules that a user of the Python interface calls, in the order in which a picture meets them.
 MODULES = (
     "errors", "records", "geometry", "types", "images", "image_headers", "skeletons", "readers", "scan", "splits",
-    "config", "transforms", "loader", "pieces", "codecs.protocol", "codecs.peaks", "codecs.gaussian", "model",
-    "metrics.points", "metrics.normalisers", "metrics.bootstrap", "checkpoint", "devices", "infer", "evaluate",
-    "optim", "train", "inspect", "prepare", "pipeline", "predict", "predict_files", "writers", "writers.prediction",
-    "writers.overlay", "report.page", "recipes", "recipes.ladders", "drawn.faces", "files", "fold",
+    "config", "task_data", "transforms", "loader", "pieces", "codecs.protocol", "codecs.peaks", "codecs.gaussian",
+    "anchors.generate", "anchors.auto", "anchors.look", "assign.assignment", "model", "metrics.points",
+    "metrics.normalisers", "metrics.one_box", "metrics.boxes", "metrics.box_matches", "metrics.operating_point",
+    "metrics.box_errors", "metrics.bootstrap", "checkpoint", "devices", "infer", "evaluate", "evaluate.scoring",
+    "evaluate.run", "optim", "features", "feature_store", "train", "inspect", "data_fit", "prepare", "pipeline",
+    "tasks", "predict", "predict_files", "writers", "writers.prediction", "writers.box_prediction", "writers.overlay",
+    "speed", "report.page", "recipes", "recipes.ladders", "recipes.aircraft_ladders", "recipes.driving_ladder",
+    "drawn.faces", "drawn.plain_shapes", "drawn.panoramas", "files", "fold",
 )  # fmt: skip
 SECTIONS = (
     ("data", "DataConfig"),
@@ -37,8 +41,8 @@ SECTIONS = (
 SLOTS = (("backbone", "backbones"), ("neck", "necks"), ("head", "heads"), ("codec", "codecs"))
 # The tree in README shows folders in this order behind the plain files of the package.
 FOLDERS = (
-    "readers", "skeletons", "drawn", "backbones", "necks", "heads", "codecs", "metrics", "recipes", "writers", "report",
-    "bench",
+    "readers", "skeletons", "drawn", "backbones", "necks", "heads", "anchors", "assign", "codecs", "metrics",
+    "evaluate", "recipes", "writers", "report", "bench", "cli",
 )  # fmt: skip
 
 
@@ -187,7 +191,7 @@ def _fields(node: ast.ClassDef) -> list[str]:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
         kind = ast.unparse(item.annotation)
-        if kind.startswith("ClassVar") or item.target.id in ("kind", "model_config"):
+        if kind.startswith("ClassVar") or item.target.id == "model_config" or _is_tag(item):
             continue
         default, note = _default(item.value)
         cells = (f"`{item.target.id}`", f"`{kind}`", f"`{default}`" if default else "", note)
@@ -201,10 +205,21 @@ def _default(value: ast.expr | None) -> tuple[str, str]:
         return ("" if value is None else ast.unparse(value)), ""
     named = {keyword.arg: keyword.value for keyword in value.keywords}
     default = ast.unparse(named["default"]) if "default" in named else ""
-    note = ast.literal_eval(named["description"]) if "description" in named else ""
+    note = _words(named["description"]) if "description" in named else ""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     limits = ", ".join(f"{signs[key]} {ast.unparse(named[key])}" for key in signs if key in named)
     return default, "; ".join(part for part in (note, limits) if part)
+
+
+def _words(value: ast.expr) -> str:
+    """A text that stands there, or that a constant of the package holds."""
+    if not isinstance(value, ast.Name):
+        return str(ast.literal_eval(value))
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in _parsed(path).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == value.id:
+                return str(ast.literal_eval(node.value))
+    raise AssertionError(f"no file of the package defines {value.id}")
 
 
 def _classes(path: Path) -> dict[str, ast.ClassDef]:
@@ -218,28 +233,102 @@ def _settings() -> list[str]:
 
 
 def _table(path: Path, name: str) -> dict[str, str]:
-    """A literal table of a module: key -> the name that it stands for."""
-    for node in _parsed(path).body:
-        target = getattr(node, "target", None)
+    """A literal table of a module, or one that it imports: key -> the function or class that it stands for.
+
+    What is unpacked into it (`**OTHER`, also by a comprehension over OTHER) is looked up in the same way.
+    """
+    body = _parsed(path).body
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Dict):
-            return {
-                str(ast.literal_eval(key)): ast.unparse(item)
-                for key, item in zip(value.keys, value.values, strict=True)
-                if key is not None
-            }
+        if isinstance(value, ast.Dict) and any(isinstance(one, ast.Name) and one.id == name for one in targets):
+            return _entries(value, path=path, own_name=name)
+    return _imported_table(path, name)
+
+
+def _entries(table: ast.Dict, *, path: Path, own_name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, item in zip(table.keys, table.values, strict=True):
+        if key is not None:
+            found[str(ast.literal_eval(key))] = _stands_for(item)
+            continue
+        for node in ast.walk(item):
+            if isinstance(node, ast.Name) and node.id.isupper():
+                found |= _imported_table(path, node.id) if node.id == own_name else _table(path, node.id)
+    return found
+
+
+def _imported_table(path: Path, name: str) -> dict[str, str]:
+    """A table that a module has from another one, perhaps under another name."""
+    for node in _parsed(path).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _table(_path((node.module or "").removeprefix("sightline.")), alias.name)
     raise AssertionError(f"{path} has no table {name}")
 
 
+def _stands_for(item: ast.expr) -> str:
+    """`driving_ssd` of `driving_ssd`, of `driving.driving_ssd`, and of `_rung(driving.driving_ssd, None)`."""
+    named = item.args[0] if isinstance(item, ast.Call) else item
+    return ast.unparse(named).rpartition(".")[2]
+
+
 def _pieces() -> list[str]:
-    """Every piece of every slot with its fields."""
+    """Every piece of every slot with its fields, and the parts that such fields consist of."""
     parts = []
     for slot, folder in SLOTS:
         parts.append(f"### {slot}")
         known = {name: node for path in sorted((SOURCE / folder).glob("*.py")) for name, node in _classes(path).items()}
-        for key, name in _table(SOURCE / folder / "__init__.py", folder.upper()).items():
-            parts += [f"#### {slot} = {key}", _summary(known[name]), *_fields(known[name])]
+        pieces = {key: known[name] for key, name in _table(SOURCE / folder / "__init__.py", folder.upper()).items()}
+        for key, node in pieces.items():
+            parts += [f"#### {slot} = {key}", _summary(node), *_fields(node)]
+        for name, node in _parts_of(list(pieces.values())).items():
+            parts += [f"#### {name}{_kind(node)}", _text(node), *_fields(node)]
     return [part for part in parts if part]
+
+
+def _parts_of(nodes: list[ast.ClassDef]) -> dict[str, ast.ClassDef]:
+    """The configs of the package that the fields of these are made of, in the order in which they are met."""
+    known: dict[str, ast.ClassDef | ast.expr] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in _parsed(path).body:
+            if isinstance(node, ast.ClassDef):
+                known[node.name] = node
+            elif isinstance(node, ast.Assign) and "Annotated" in ast.unparse(node.value):
+                known[ast.unparse(node.targets[0])] = node.value
+    found: dict[str, ast.ClassDef] = {}
+    left: list[ast.AST] = [item.annotation for node in nodes for item in node.body if isinstance(item, ast.AnnAssign)]
+    while left:
+        for name in (node.id for node in ast.walk(left.pop(0)) if isinstance(node, ast.Name)):
+            meant = known.get(name)
+            if isinstance(meant, ast.ClassDef) and name not in found and _is_config(meant):
+                found[name] = meant
+                left += [item.annotation for item in meant.body if isinstance(item, ast.AnnAssign)]
+            elif isinstance(meant, ast.expr):
+                left.append(meant)
+                del known[name]  # once
+    return found
+
+
+def _is_config(node: ast.ClassDef) -> bool:
+    """Whether a class is a pydantic model with fields: one whose base is a config of the package."""
+    bases = {ast.unparse(base) for base in node.bases}
+    return bool(bases & {"PieceConfig", "_Rule", "BaseModel"}) and any(isinstance(i, ast.AnnAssign) for i in node.body)
+
+
+def _kind(node: ast.ClassDef) -> str:
+    """Of several that may stand in one place, the word that chooses this one."""
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and _is_tag(item):
+            assert isinstance(item.value, ast.Constant)
+            return f" (kind: {item.value.value})"
+    return ""
+
+
+def _is_tag(field: ast.AnnAssign) -> bool:
+    """Whether a field only names its class, `kind: Literal["fpn"] = "fpn"`: there is nothing to set."""
+    return ast.unparse(field.target) == "kind" and isinstance(field.value, ast.Constant)
 
 
 def _summary(node: ast.ClassDef) -> str:
@@ -272,19 +361,27 @@ def _ladders() -> list[str]:
     """Every ladder with its docstring."""
     folder = SOURCE / "recipes"
     functions = _functions(folder)
-    table = _table(folder / "ladders.py", "LADDERS")
+    table = _table(folder / "__init__.py", "LADDERS")
     return [part for key, name in table.items() for part in (f"### {key}", _text(functions[name]))]
 
 
 def _commands() -> list[str]:
-    """Every command of cli.py: its signature as options, and its docstring."""
+    """Every command in the order of cli's own list: its signature as options, and its docstring."""
+    functions = _functions(SOURCE / "cli")
     parts = []
-    for node in _parsed(_path("cli")).body:
-        decorators = [ast.unparse(d) for d in getattr(node, "decorator_list", [])]
-        if isinstance(node, ast.FunctionDef) and any(d.startswith("app.command") for d in decorators):
-            text = re.sub(r"^(\w+)_:", r"\1:", _text(node), flags=re.MULTILINE)
-            parts += [f"### sightline {node.name}", "```text\n" + _usage(node) + "\n```", text]
+    for node in (functions[name] for name in _names(_path("cli"), "COMMANDS")):
+        text = re.sub(r"^(\w+)_:", r"\1:", _text(node), flags=re.MULTILINE)
+        parts += [f"### sightline {node.name}", "```text\n" + _usage(node) + "\n```", text]
     return parts
+
+
+def _names(path: Path, name: str) -> list[str]:
+    """A literal list of a module: the last part of each entry, `train` of `train.train`."""
+    for node in _parsed(path).body:
+        value = getattr(node, "value", None)
+        if ast.unparse(getattr(node, "target", node)) == name and isinstance(value, ast.Tuple):
+            return [ast.unparse(entry).rpartition(".")[2] for entry in value.elts]
+    raise AssertionError(f"{path} has no list {name}")
 
 
 def _usage(node: ast.FunctionDef) -> str:

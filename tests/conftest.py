@@ -71,15 +71,15 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """Runs the command line in this process, through `main`, as the installed program does."""
     from rich.console import Console
 
-    from sightline import cli as module
+    from sightline.cli import console, main
 
     def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["sightline", *map(str, arguments)])
-        monkeypatch.setattr(module, "out", Console(width=200))
-        monkeypatch.setattr(module, "err", Console(width=200, stderr=True))
+        monkeypatch.setattr(console, "out", Console(width=200))
+        monkeypatch.setattr(console, "err", Console(width=200, stderr=True))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            module.main()
+            main()
         said = capsys.readouterr()
         code = ended.value.code
         assert "Traceback" not in said.err + said.out
@@ -108,7 +108,7 @@ class TrainTiny:
 
     def prepare(self, *, sets: Sequence[str] = (), use: Sequence[str] = (), keep: int | None = None) -> Prepared:
         """The experiment fitted to the data; `keep` records only, which then train and validate both."""
-        from sightline.cli import chosen
+        from sightline.cli.choose import chosen
         from sightline.prepare import load_data, prepare
         from sightline.splits import Split
 

@@ -277,6 +277,73 @@ def test_every_format_can_be_written(cli: Cli, trained: Path, faces: Path, tmp_p
     assert len([p for p in tmp_path.rglob("*") if p.is_file()]) >= len(WRITERS)
 
 
+def with_broken(faces: Path, folder: Path) -> Path:
+    """Three good pictures, one that is none and an empty one."""
+    folder.mkdir()
+    for name in ("00001.jpg", "00002.jpg", "00003.jpg"):
+        shutil.copy(faces / "pictures" / name, folder / name)
+    (folder / "00002b.jpg").write_text("I am no picture at all")
+    (folder / "00009.jpg").touch()
+    return folder
+
+
+def test_behind_unreadable_pictures_the_others_are_written_before_the_mistake_is_told(
+    cli: Cli, trained: Path, faces: Path, tmp_path: Path
+) -> None:
+    ran = cli("predict", trained, with_broken(faces, tmp_path / "in"), "--out", tmp_path / "found")
+    assert ran.code == 2
+    assert "2 pictures cannot be read" in ran.err
+    assert all(words in ran.err for words in ("00002b.jpg", "00009.jpg", "--skip-broken"))
+    assert "3 predictions" in ran.out
+    rows = list(csv.DictReader((tmp_path / "found" / "landmarks.csv").open()))
+    assert [row["file"] for row in rows] == ["00001.jpg", "00002.jpg", "00003.jpg"]
+    assert len(list((tmp_path / "found" / "overlays").glob("*.jpg"))) == 3
+
+
+def test_unreadable_pictures_can_be_skipped_and_are_counted(
+    cli: Cli, trained: Path, faces: Path, tmp_path: Path
+) -> None:
+    arguments = ["predict", trained, with_broken(faces, tmp_path / "in"), "--out", tmp_path / "found", "--skip-broken"]
+    ran = cli(*arguments)
+    assert ran.code == 0
+    assert not ran.err
+    last = ran.out.splitlines()[-3:]
+    assert last[0] == "2 are skipped:"
+    assert "00002b.jpg" in last[1]
+    assert "00009.jpg" in last[2]
+    assert len(list(csv.DictReader((tmp_path / "found" / "landmarks.csv").open()))) == 3
+    again = cli(*arguments, "--json")
+    assert again.code == 0
+    assert len(again.json) == 3
+    assert "2 are skipped" in again.err
+
+
+def test_a_label_file_s_missing_pictures_can_be_skipped(cli: Cli, trained: Path, faces: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(faces, tmp_path / "faces"))
+    (data / "pictures" / "00003.jpg").unlink()
+    arguments = ["predict", trained, data / "landmarks.csv", "--out", tmp_path / "found", "--no-overlay"]
+    refused = cli(*arguments)
+    assert refused.code == 2
+    assert "--skip-broken" in refused.err
+    ran = cli(*arguments, "--skip-broken")
+    assert ran.code == 0
+    assert "15 predictions" in ran.out
+    assert "1 is skipped:" in ran.out
+
+
+@pytest.mark.parametrize("skip", [[], ["--skip-broken"]])
+def test_where_no_picture_can_be_read_nothing_is_written(
+    cli: Cli, trained: Path, tmp_path: Path, skip: list[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    ran = cli("predict", trained, tmp_path / "in", "--out", tmp_path / "found", *skip)
+    assert ran.code == 2
+    assert "None of the pictures can be read" in ran.err
+    assert "a.png" in ran.err
+    assert not (tmp_path / "found").exists()
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_data_can_be_converted_to_every_format(cli: Cli, faces: Path, tmp_path: Path, name: str) -> None:
     ran = cli("convert", faces, tmp_path / "new", "--to", name.replace("_", "-"))
@@ -364,7 +431,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no boxes": (["train", "RECIPE", "--data", "DATA", "--set", "data.crop=box"], ["no box", "landmarks.csv:"]),
     "input missing": (["predict", "RUN", "nowhere.jpg", "--out", "OUT"], ["There is no nowhere.jpg"]),
     "boxes missing": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "no.csv"], ["there is no such file"]),
-    "boxes are a run": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "RUN"], ["is a folder"]),
+    "boxes are a run": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "RUN"], ["finds points"]),
     "boxes lack columns": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "LABELS"], ["lacks the columns"]),
     "boxes not text": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "BINARY"], ["UTF-8"]),
     "no faces to draw": (["demo", "--out", "OUT", "--count", "0"], ["at least 1"]),

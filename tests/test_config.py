@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from sightline.config import PIECES, AugmentConfig, DataConfig, Experiment, TrainConfig, from_yaml, override
+from sightline.config import (
+    PIECES,
+    AugmentConfig,
+    DataConfig,
+    Experiment,
+    SkeletonConfig,
+    TrainConfig,
+    from_yaml,
+    override,
+)
 from sightline.errors import UserError
 from sightline.recipes import RECIPES, recipe
 
@@ -156,7 +166,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ("a: [", "is not YAML"),
         ("", "holds no settings"),
         ("- 1", "holds no settings"),
-        ("recipe: x", "skeleton"),
+        ("recipe: x", "backbone"),
         ("recipe: x\nfoo: 1", "foo"),
         ("recipe: x\nbackbone: {weird: 1}", "backbone"),
         ("recipe: x\nbackbone: 3", "backbone"),
@@ -170,3 +180,30 @@ def test_a_wrong_file_is_told_with_its_name(text: str, words: str) -> None:
         from_yaml(text, where="my.yaml")
     assert "my.yaml" in str(caught.value)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "words"),
+    [
+        ("{names: [eye, nose, eye]}", ["skeleton.names", "eye stands there twice"]),
+        ("{names: [a, b], flip_pairs: [[0, 2]]}", ["skeleton.flip_pairs", "(0, 2)", "2 points"]),
+        ("{names: [a, b], flip_pairs: [[-1, 0]]}", ["skeleton.flip_pairs", "(-1, 0)"]),
+        ("{names: [a, b, c], flip_pairs: [[0, 1], [1, 2]]}", ["skeleton.flip_pairs", "point 1 stands there twice"]),
+        ("{names: [a, b], flip_pairs: [[1, 1]]}", ["skeleton.flip_pairs", "point 1 stands there twice"]),
+        ("{names: [a, b], flip_pairs: [[0, 1, 1]]}", ["skeleton.flip_pairs"]),
+        ("{names: [a, b], edges: [[0, 1], [1, 5]]}", ["skeleton.edges", "(1, 5)"]),
+        ("{names: [a, a], edges: [[0, 7]]}", ["skeleton.names"]),
+        ("{names: [], edges: [[0, 0]]}", ["skeleton.edges", "0 points"]),
+    ],
+)
+def test_a_skeleton_that_is_none_is_told_with_its_field(skeleton: str, words: list[str]) -> None:
+    values = yaml.safe_load(recipe("landmarks").to_yaml()) | {"skeleton": yaml.safe_load(skeleton)}
+    with pytest.raises(UserError) as caught:
+        from_yaml(yaml.safe_dump(values), where="config.yaml")
+    for word in ["config.yaml", *words]:
+        assert word in str(caught.value)
+
+
+def test_edges_may_meet_in_a_point_and_one_twin_pair_is_enough() -> None:
+    made = SkeletonConfig(names=("a", "b", "c"), flip_pairs=((0, 2),), edges=((0, 1), (1, 2)))
+    assert made.skeleton().flip_index == (2, 1, 0)

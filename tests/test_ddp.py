@@ -39,6 +39,30 @@ def test_two_processes_agree_with_one(
 
 
 @pytest.mark.slow
+def test_two_processes_with_group_normalisation_agree_with_one(
+    start: Callable[..., subprocess.Popen[str]], train_tiny: Callable, recipe_file: Path, faces: Path, tmp_path: Path
+) -> None:
+    # SGD, because Adam divides what is nearly zero by its own size, and the order of sums would show.
+    resnet = ["backbone.name=resnet18", "backbone.weights=none", "backbone.norm=group", "backbone.levels=[1,2]"]
+    sets = [*resnet, "train.optimizer=sgd", "train.lr=0.02", "augment.scale_max=1.6"]
+    given = [part for text in sets for part in ("--set", text)]
+    two = start(
+        "train", recipe_file, "--data", faces, "--out", tmp_path / "two", "--use", "backbone=timm", *given,
+        module=TORCHRUN,
+    )  # fmt: skip
+    train_tiny(tmp_path / "one", sets=sets, use=["backbone=timm"])
+    _, errors = two.communicate(timeout=600)
+    assert two.returncode == 0, errors
+    assert "statistics of its own part of a batch" not in errors
+    one, other = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
+    assert any("layer2.1.bn2" in key for key in one)
+    assert one.keys() == other.keys()
+    assert not any("running_mean" in key for key in one)
+    for key in one:
+        torch.testing.assert_close(other[key], one[key], rtol=1e-4, atol=1e-6, msg=key)
+
+
+@pytest.mark.slow
 def test_batch_statistics_of_each_process_are_told(
     start: Callable[..., subprocess.Popen[str]], recipe_file: Path, faces: Path, tmp_path: Path
 ) -> None:

@@ -6,21 +6,29 @@ import ast
 import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclopts.exceptions import CycloptsError
 
 from sightline import cli
+from sightline.cli.choose import chosen
 from sightline.readers import FORMATS
 from sightline.recipes import LADDERS, RECIPES
-from sightline.writers import WRITERS
+from sightline.writers import BOX_WRITERS, WRITERS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "sightline"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+AN_ID = re.compile(r"[a-z]+(-[a-z]+)+")
+COUNT = re.compile(r"\b(val_)?count=[1-9]\d*")
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|tmp|home)/")
 
 
@@ -52,7 +60,7 @@ def inline_commands() -> list[tuple[str, str]]:
     return found
 
 
-def parse(words: list[str]) -> tuple[str, dict[str, object]]:
+def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
     """The command's name and arguments, without running it."""
     command, bound, *_ = cli.app.parse_args(words, exit_on_error=False, print_error=False)
     return command.__name__, bound.arguments
@@ -66,10 +74,22 @@ def slug(heading: str) -> str:
 def problem_ids() -> set[str]:
     """Every id that the code gives to a problem of data."""
     ids: set[str] = set()
-    for path in [*SOURCE.glob("readers/*.py"), SOURCE / "scan.py", SOURCE / "images.py", SOURCE / "image_headers.py"]:
-        for node in ast.walk(ast.parse(text_of(path))):
-            if isinstance(node, ast.Call):
-                ids |= {str(found.value) for found in _id_arguments(node) if isinstance(found, ast.Constant)}
+    others = [SOURCE / "scan.py", SOURCE / "images.py", SOURCE / "image_headers.py", SOURCE / "cli" / "check.py"]
+    for path in [*SOURCE.glob("readers/*.py"), *others]:
+        for function in ast.walk(ast.parse(text_of(path))):
+            if isinstance(function, ast.FunctionDef):
+                ids |= _ids_of(function)
+    return ids
+
+
+def _ids_of(function: ast.FunctionDef) -> set[str]:
+    """The ids that stand in a function's calls; where a variable stands there, all texts that look like an id."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    given = [argument for call in calls for argument in _id_arguments(call)]
+    ids = {str(argument.value) for argument in given if isinstance(argument, ast.Constant)}
+    if any(isinstance(argument, ast.Name) and argument.id == "id" for argument in given):
+        texts = {str(node.value) for node in ast.walk(function) if isinstance(node, ast.Constant)}
+        ids |= {text for text in texts if AN_ID.fullmatch(text)}
     return ids
 
 
@@ -78,7 +98,7 @@ def _id_arguments(call: ast.Call) -> list[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("error", "warning", "note", "LabelError"):
         return call.args[:1]
-    if name in ("Problem", "_problem", "ImageError"):
+    if name in ("Problem", "_problem", "ImageError", "Fault"):
         return [keyword.value for keyword in call.keywords if keyword.arg in ("id", "fault")]
     return []
 
@@ -100,11 +120,11 @@ def test_every_command_of_the_docs_parses(where, words):
         name, arguments = parse(words)
     except CycloptsError as error:
         pytest.fail(f"{where}\n{error}")
-    recipe = str(arguments.get("recipe", ""))
-    if name in ("train", "inspect") and not recipe.endswith((".yaml", ".yml")):
-        cli.chosen(recipe, arguments.get("use"), arguments.get("set"))
+    recipe = str(arguments.get("recipe", "retinanet" if name == "anchors" else ""))
+    if name in ("train", "inspect", "anchors") and not recipe.endswith((".yaml", ".yml")):
+        chosen(recipe, arguments.get("use"), arguments.get("set"))
     formats = arguments.get("format") or [] if name == "predict" else [arguments["to"]] if name == "convert" else []
-    assert set(formats) <= set(WRITERS), where
+    assert set(formats) <= {*WRITERS, *BOX_WRITERS}, where
 
 
 def test_the_docs_show_commands():
@@ -159,7 +179,7 @@ def test_every_problem_id_is_documented_and_no_other():
 
 def test_every_format_is_in_the_tables():
     for page in (ROOT / "README.md", ROOT / "docs" / "formats.md"):
-        missing = [name for name in {*FORMATS, *WRITERS} if f"`{name}`" not in text_of(page)]
+        missing = [name for name in {*FORMATS, *WRITERS, *BOX_WRITERS} if f"`{name}`" not in text_of(page)]
         assert not missing, page.name
 
 
@@ -197,3 +217,26 @@ def test_every_module_that_the_reference_lists_exists(make_reference):
 
 def test_the_picture_of_the_readme_is_small():
     assert (ROOT / "docs" / "report.png").stat().st_size < 200_000
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_boxes_runs_line_by_line(cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Fewer pictures, no pretrained weights, one epoch; then README's prediction with what was trained."""
+    monkeypatch.chdir(tmp_path)
+    lines = "".join(blocks(ROOT / "docs" / "tutorial-boxes.md", "sh")).splitlines()
+    own_data = [line for line in lines if "my_data" in line]
+    assert len(own_data) == 1  # the one line that is not about the drawn pictures
+    quick = ["--set", "backbone.weights=none", "train.epochs=1", "train.min_steps=0", "data.workers=0"]
+    for line in (line for line in lines if line not in own_data):
+        words = shlex.split(COUNT.sub(r"\1count=12", line), comments=True)
+        if words[0] == "python":
+            subprocess.run([sys.executable, *words[1:]], check=True, timeout=300)
+            continue
+        ran = cli(*words[1:], *(quick if words[1] == "train" else ()))
+        assert ran.code == 0, f"{line}\n{ran.err}"
+    shutil.move("runs/shapes", "runs/first")
+    Path("new_pictures").mkdir()
+    shutil.copy("shapes/train/000000.png", "new_pictures/one.jpg")  # the content decides, not the name
+    example, training = blocks(ROOT / "README.md", "python")
+    exec(compile(example, "README.md", "exec"), {})
+    assert "train_run" in training

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,20 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.geometry import Affine, inside, mirror
 from sightline.loader import (
     EpochSampler,
     Pictures,
     PlainSamples,
     Position,
     TrainingSamples,
+    collate,
     plain_loader,
     training_loader,
     worker_count,
 )
 from sightline.readers import read_dataset
-from sightline.records import Dataset
+from sightline.records import Dataset, Objects, Record
 from sightline.scan import scan
-from sightline.transforms import Framing
+from sightline.transforms import Framing, placed_objects
 from sightline.types import Batch
 
 
@@ -98,8 +102,9 @@ def samples(data: Dataset, **settings: object) -> TrainingSamples:
 def assert_equal(one: list[Batch], other: list[Batch]) -> None:
     assert len(one) == len(other) > 0
     for a, b in zip(one, other, strict=True):
-        for name in ("images", "points_xy", "visible", "to_input", "index"):
+        for name in ("images", "to_input", "index"):
             assert torch.equal(getattr(a, name), getattr(b, name)), name
+        assert all(torch.equal(x, y) for x, y in zip(a.truth.tensors(), b.truth.tensors(), strict=True))
 
 
 def batches(data: Dataset, *, workers: int, step: int = 0, **settings: object) -> Iterator[Batch]:
@@ -130,13 +135,89 @@ def test_keeping_pictures_in_memory_changes_nothing(data: Dataset) -> None:
     assert_equal(list(batches(data, workers=0)), list(batches(data, workers=0, cache_mb=0)))
 
 
+def box_data(folder: Path, *, counts: tuple[int, ...]) -> Dataset:
+    """Grey pictures of 40 x 60 pixels with so many boxes each; the last box of each is a crowd."""
+    records = []
+    for number, count in enumerate(counts):
+        path = folder / f"{number}.png"
+        cv2.imwrite(str(path), np.full((40, 60, 3), 90, dtype=np.uint8))
+        boxes = [[4.0 * i, 5.0, 4.0 * i + 20, 35.0] for i in range(count)]
+        objects = Objects.of(np.array(boxes).reshape(-1, 4), np.arange(count) % 3)
+        objects = replace(objects, crowd=np.arange(count) == count - 1)
+        records.append(Record(image_id=path.name, path=path, objects=objects, size_hw=(40, 60)))
+    return Dataset(root=folder, format="test", records=tuple(records), classes=("a", "b", "c"))
+
+
+def box_samples(data: Dataset, *, epochs: int = 4, **augment: object) -> TrainingSamples:
+    config = DataConfig(input_hw=(40, 60), crop="image")
+    return TrainingSamples(
+        Pictures(data.records, config),
+        framing=Framing(data=config, skeleton=data.skeleton),
+        augment=AugmentConfig.model_validate(augment),
+        seed=0,
+        epochs=epochs,
+    )
+
+
+def test_boxes_are_padded_to_the_longest_list_and_crowds_are_not_to_be_found(tmp_path: Path) -> None:
+    made = box_samples(box_data(tmp_path, counts=(3, 0, 1)))
+    truth = collate([made[0, index] for index in range(3)]).truth
+    assert truth.boxes_xyxy.shape == (3, 3, 4)
+    assert truth.valid.tolist() == [[True, True, False], [False] * 3, [False] * 3]
+    assert truth.crowd.tolist() == [[False, False, True], [False] * 3, [True, False, False]]
+    assert truth.boxes_xyxy[0, 1].tolist() == [4.0, 5.0, 24.0, 35.0]
+    assert truth.labels[0, :2].tolist() == [0, 1]
+
+
+def test_fixed_views_come_back_and_free_draws_do_not(tmp_path: Path) -> None:
+    data = box_data(tmp_path, counts=(2,))
+    fixed = box_samples(data, shift=0.3, views=2)
+    assert not np.array_equal(fixed[0, 0].to_input, fixed[1, 0].to_input)
+    assert np.array_equal(fixed[0, 0].to_input, fixed[2, 0].to_input)
+    free = box_samples(data, shift=0.3)
+    assert not np.array_equal(free[0, 0].to_input, free[2, 0].to_input)
+
+
+def test_mosaic_stops_before_the_last_share_of_the_epochs(tmp_path: Path) -> None:
+    made = box_samples(box_data(tmp_path, counts=(2, 3, 1, 2)), mosaic=1.0, mosaic_off=0.5, epochs=4)
+    plain = box_samples(box_data(tmp_path, counts=(2, 3, 1, 2)))
+    for epoch, has_mosaic in ((0, True), (1, True), (2, False), (3, False)):
+        same = np.array_equal(made[epoch, 0].to_input, plain[epoch, 0].to_input)
+        assert same != has_mosaic
+
+
+def test_a_box_of_which_too_little_is_seen_is_left_out_and_a_cut_one_ends_at_the_edge(tmp_path: Path) -> None:
+    objects = Objects.of(np.array([[10, 5, 50, 35], [-30, 5, 2, 35], [-10, 5, 10, 35]]), np.array([0, 1, 2]))
+    placed = placed_objects(objects, Affine.identity(), DataConfig(input_hw=(40, 60), min_seen=0.2))
+    assert placed.labels.tolist() == [0, 2]
+    assert placed.boxes_xyxy.tolist() == [[10, 5, 50, 35], [0, 5, 10, 35]]
+    turned = placed_objects(objects, mirror(60), DataConfig(input_hw=(40, 60)))
+    assert turned.boxes_xyxy.tolist() == [[10, 5, 50, 35], [50, 5, 60, 35]]
+
+
+def test_an_iou_crop_keeps_only_objects_whose_centre_it_shows(tmp_path: Path) -> None:
+    data = box_data(tmp_path, counts=(6,))
+    made = box_samples(data, iou_crop=1.0)
+    boxes = data.records[0].objects
+    assert boxes is not None
+    cropped = 0
+    for epoch in range(40):
+        sample = made[epoch, 0]
+        back = Affine(sample.to_input).boxes(boxes.boxes_xyxy)
+        centres = (back[:, :2] + back[:, 2:]) / 2
+        shown = inside(centres, (40, 60)) & ~boxes.crowd
+        cropped += int((~shown).sum() > 1)
+        assert len(sample.labels[~sample.crowd]) <= shown.sum()
+    assert cropped > 5
+
+
 def test_a_batch_has_pictures_in_channels_last_memory_and_says_which_records_they_are(data: Dataset) -> None:
     batch = next(batches(data, workers=0))
     assert batch.images.shape == (4, 3, 32, 32)
     assert batch.images.dtype == torch.uint8
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert batch.points_xy.shape == (4, 68, 2)
-    assert batch.visible.shape == (4, 68)
+    assert batch.truth.points_xy.shape == (4, 68, 2)
+    assert batch.truth.visible.shape == (4, 68)
     assert batch.to_input.shape == (4, 2, 3)
     assert batch.index.tolist() == indices(sampler(16, 4, epoch=1, seed=3))[0]
 

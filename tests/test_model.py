@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sightline.backbones.convnet import ConvLayer, ConvnetBackboneConfig
+from sightline.backbones.normalisation import MEAN_STD
 from sightline.backbones.unet_encoder import UnetEncoderConfig
 from sightline.codecs.coords import CoordsCodecConfig
 from sightline.codecs.heatmap import HeatmapCodecConfig
@@ -15,7 +16,7 @@ from sightline.errors import PieceMismatch, UserError
 from sightline.heads.axes import AxesHeadConfig
 from sightline.heads.heatmap import HeatmapHeadConfig
 from sightline.heads.mlp import MlpHeadConfig
-from sightline.model import MEAN_STD, Locator, build
+from sightline.model import Locator, build
 from sightline.necks.none import NoNeckConfig
 from sightline.necks.unet_decoder import UnetDecoderConfig
 from sightline.types import RawAxes, RawCoords, RawHeatmaps

@@ -25,8 +25,8 @@ from sightline.necks import NECKS, NeckConfig
 from sightline.necks.gap import GapNeckConfig
 from sightline.necks.none import NoNeckConfig
 from sightline.optim import build_optimizer
-from sightline.pieces import PieceConfig, spec_of
-from sightline.types import FeatureMaps, RawAxes, RawCoords, RawHeatmaps
+from sightline.pieces import HeadShape, PieceConfig, spec_of
+from sightline.types import FeatureMaps, RawAxes, RawCoords, RawDense, RawHeatmaps, Truth
 
 UNIONS = {"backbone": BackboneConfig, "neck": NeckConfig, "head": HeadConfig, "codec": CodecConfig}
 EVERY = [(slot, key) for slot, table in PIECES.items() for key in table]
@@ -66,6 +66,7 @@ def experiment(
     return Experiment(
         recipe="contract",
         skeleton=POINTS,
+        classes=("first", "second", "third"),
         data=DataConfig(input_hw=size, channels=channels),  # type: ignore[arg-type]
         backbone=backbone or small("backbone", "convnet"),  # type: ignore[arg-type]
         neck=neck or small("neck", "none"),  # type: ignore[arg-type]
@@ -179,12 +180,20 @@ def test_a_neck_takes_one_level_and_one_picture(key: str) -> None:
 def test_a_head_emits_what_it_says_and_passes_gradients(key: str) -> None:
     config = small("head", key)
     features = pyramid()
-    head = config.build(spec_of(features, SIZE), num_points=3, input_hw=SIZE)  # type: ignore[attr-defined]
+    shape = HeadShape(input_hw=SIZE, num_points=3, num_logits=5, per_cell=(2,) * len(features.maps))
+    head = config.build(spec_of(features, SIZE), shape=shape)  # type: ignore[attr-defined]
     raw = head(features)
     assert type(raw) is config.emits  # type: ignore[attr-defined]
-    for value in vars(raw).values():
-        assert value.shape[:2] == (2, 3)
-    sum(value.square().mean() for value in vars(raw).values()).backward()
+    tensors = [value for value in vars(raw).values() if isinstance(value, Tensor) and value.requires_grad]
+    assert tensors
+    assert all(len(value) == 2 for value in tensors)
+    if isinstance(raw, RawDense):
+        places = sum(2 * h * w for h, w in raw.sizes_hw)
+        assert raw.boxes.shape == (2, places, 4)
+        assert raw.logits.shape == (2, places, 5)
+    elif isinstance(raw, RawCoords | RawHeatmaps | RawAxes):
+        assert all(value.shape[:2] == (2, 3) for value in tensors)
+    sum(value.square().mean() for value in tensors).backward()
     assert touched(head) == []
     with torch.no_grad():
         assert type(head.eval()(pyramid(batch=1))) is type(raw)
@@ -206,11 +215,13 @@ def test_some_head_emits_what_a_codec_takes(key: str) -> None:
 @pytest.mark.parametrize("key", CODECS)
 def test_a_codec_encodes_judges_and_decodes_one_picture(key: str) -> None:
     config = small("codec", key)
+    if config.finds != "points":  # type: ignore[attr-defined]
+        pytest.skip("boxes are tested below")
     maps = {RawCoords: None, RawHeatmaps: (16, 12), RawAxes: (128, 96)}[config.takes]  # type: ignore[attr-defined]
     codec = config.build(CodecShape(input_hw=SIZE, map_hw=maps))  # type: ignore[attr-defined]
     truth = torch.tensor([[[20.3, 30.1], [10.2, 11.9], [0.0, 0.0]]])
     shown = torch.tensor([[True, True, False]])
-    target = codec.encode(truth, shown)
+    target = codec.encode(Truth.of_points(truth, shown))
     raw = codec.perfect(target)
     assert type(raw) is config.takes  # type: ignore[attr-defined]
     assert torch.isfinite(codec.loss(raw, target))
@@ -219,7 +230,33 @@ def test_a_codec_encodes_judges_and_decodes_one_picture(key: str) -> None:
     assert points.score.shape == (1, 3)
 
 
+@pytest.mark.parametrize("key", [key for key in CODECS if CODECS[key].finds != "points"])
+def test_a_codec_of_boxes_gives_back_the_box_that_a_flawless_network_would_emit(key: str) -> None:
+    config = small("codec", key)
+    codec = config.build(CodecShape(input_hw=SIZE, levels_hw=LEVELS, num_classes=3))  # type: ignore[attr-defined]
+    truth = boxes_truth()
+    target = codec.encode(truth)
+    raw = codec.perfect(target)
+    assert type(raw) is config.takes  # type: ignore[attr-defined]
+    assert torch.isfinite(codec.loss(raw, target))
+    found = codec.decode(raw)
+    assert found.valid[0, 0]
+    assert found.label[0, 0] == 2
+    torch.testing.assert_close(found.xyxy[0, 0], truth.boxes_xyxy[0, 0], atol=0.05, rtol=0)
+    assert found.score[0, 0] > 0.9
+
+
 # --- whole models ------------------------------------------------------------------------------------------
+
+
+LEVELS = ((8, 6), (4, 3), (2, 2))
+
+
+def boxes_truth(*, batch: int = 1) -> Truth:
+    """One box of class 2 in each picture, and room for another."""
+    boxes = torch.tensor([[[8.0, 10.0, 30.0, 40.0], [0.0, 0.0, 0.0, 0.0]]]).repeat(batch, 1, 1)
+    valid = torch.tensor([[True, False]]).repeat(batch, 1)
+    return Truth.of_boxes(boxes, torch.tensor([[2, 0]]).repeat(batch, 1), valid)
 
 
 def fitting() -> list[tuple[str, str, str]]:
@@ -240,9 +277,11 @@ def test_pieces_that_fit_train_for_two_steps(neck: str, head: str, codec: str) -
     model, coder = build(config)
     optimizer = build_optimizer(model, config.train)
     before = {name: p.detach().clone() for name, p in model.head.named_parameters()}
-    truth, shown = torch.rand(2, 3, 2) * 32, torch.ones(2, 3, dtype=torch.bool)
+    truth = Truth.of_points(torch.rand(2, 3, 2) * 32, torch.ones(2, 3, dtype=torch.bool))
+    if config.codec.finds != "points":
+        truth = boxes_truth(batch=2)
     for _ in range(2):
-        loss = coder.loss(model(images(size=(32, 32))), coder.encode(truth, shown))
+        loss = coder.loss(model(images(size=(32, 32))), coder.encode(truth))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -306,7 +345,7 @@ def train_two_steps(config: Experiment) -> tuple[dict[str, Tensor], dict[str, Te
     truth, shown = torch.rand(2, 3, 2) * 48, torch.ones(2, 3, dtype=torch.bool)
     for _ in range(2):
         model.train()
-        coder.loss(model(images()), coder.encode(truth, shown)).backward()
+        coder.loss(model(images()), coder.encode(Truth.of_points(truth, shown))).backward()
         optimizer.step()
         optimizer.zero_grad()
     return before, model.state_dict(), model

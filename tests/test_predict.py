@@ -12,8 +12,10 @@ from PIL import Image
 
 from sightline.errors import UserError
 from sightline.images import read_image
-from sightline.predict import Predictor, Task, find_tasks, read_boxes
-from sightline.predict_files import write_predictions
+from sightline.predict import Predictor
+from sightline.predict_files import Names, write_predictions
+from sightline.records import FoundPoints
+from sightline.tasks import Task, find_tasks, read_boxes
 from sightline.types import Points, RawCoords
 
 
@@ -50,18 +52,20 @@ def dotted(width: int, height: int, at: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("box", [None, (20.0, 10.0, 90.0, 60.0), (-30.0, -20.0, 120.0, 100.0)])
 def test_points_come_back_in_pixels_of_the_original(spotter: Predictor, box: tuple | None) -> None:
     image = dotted(130, 77, (60, 40))
-    xy, score = spotter(image, box)
-    assert xy.shape == (1, 2)
-    assert score.shape == (1,)
+    found = spotter(image, box)
+    assert isinstance(found, FoundPoints)
+    assert found.points_xy.shape == (1, 2)
+    assert found.scores.shape == (1,)
     pixel = max(130, 77) / 32 * 1.5
-    assert np.abs(xy[0] - (60.5, 40.5)).max() < pixel
+    assert np.abs(found.points_xy[0] - (60.5, 40.5)).max() < pixel
 
 
 def test_a_tighter_box_gives_a_finer_answer(spotter: Predictor) -> None:
     image = np.zeros((400, 400, 1), dtype=np.uint8)
     cv2.circle(image, (211, 199), 1, 255, -1)
-    xy, _ = spotter(image, (200, 190, 220, 210))
-    assert np.abs(xy[0] - (211.5, 199.5)).max() < 1.5
+    found = spotter(image, (200, 190, 220, 210))
+    assert isinstance(found, FoundPoints)
+    assert np.abs(found.points_xy[0] - (211.5, 199.5)).max() < 1.5
 
 
 def test_turned_photos_are_answered_upright(spotter: Predictor, tmp_path: Path) -> None:
@@ -110,6 +114,31 @@ def test_unreadable_pictures_are_all_told(trained: Path, tmp_path: Path) -> None
     for name in ("empty.png", "text.png", "half.png"):
         assert name in str(caught.value)
     assert "good.png" not in str(caught.value)
+
+
+def test_who_asks_to_be_told_of_unreadable_pictures_hears_of_each_once_and_gets_the_others(
+    trained: Path, tmp_path: Path
+) -> None:
+    pictures(tmp_path, "a.png", "c.png")
+    (tmp_path / "b.png").write_text("I am no picture at all")
+    tasks = [task for task in find_tasks([tmp_path]) for _ in range(2)]  # two objects of each picture
+    told: list[str] = []
+    found = list(Predictor.load(trained).predict(tasks, on_broken=told.append))
+    assert [each.image_id for each in found] == ["a.png", "a.png", "c.png", "c.png"]
+    assert len(told) == 1
+    assert "b.png" in told[0]
+
+
+def test_records_of_a_label_file_without_their_picture_are_an_error_or_told(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png")
+    (tmp_path / "points.csv").write_text("file,x0,y0\na.png,1,1\ngone.png,2,2\n")
+    with pytest.raises(UserError, match=r"gone\.png"):
+        find_tasks([tmp_path / "points.csv"])
+    told: list[str] = []
+    tasks = find_tasks([tmp_path / "points.csv"], on_broken=told.append)
+    assert [task.image_id for task in tasks] == ["a.png"]
+    assert len(told) == 1
+    assert "gone.png" in told[0]
 
 
 # ---- what to predict
@@ -185,7 +214,11 @@ def test_no_overlay_is_written_over_another(trained: Path, tmp_path: Path) -> No
     tasks = find_tasks([tmp_path / "in"])
     tasks.append(Task(image_id="b/a.png#2", path=tasks[-1].path, box=(1, 1, 9, 9)))
     written = write_predictions(
-        list(predictor.predict(tasks)), tmp_path / "out", skeleton=predictor.skeleton, formats=[], overlay=True
+        list(predictor.predict(tasks)),
+        tmp_path / "out",
+        names=Names(skeleton=predictor.skeleton),
+        formats=[],
+        overlay=True,
     )
     assert len(set(written)) == 4
     assert all(path.is_file() for path in written)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from PIL import Image
 
 from sightline.errors import UserError
 from sightline.images import list_images
-from sightline.records import Dataset, Problem, Record, Skeleton
-from sightline.scan import require_clean, scan
+from sightline.records import Dataset, Objects, Problem, Record, Skeleton
+from sightline.scan import cut_at_edges, require_clean, scan
 
 FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces68"
 SKELETON = Skeleton(names=("eye", "nose"))
@@ -199,3 +200,73 @@ def test_twelve_hundred_real_faces_scan_cleanly_and_fast() -> None:
     assert len(done) == len(records) == 1207
     assert done.problems == ()
     assert time.perf_counter() - start < 20  # about 0.5 s on two free cores; this guards against a blunder only
+
+
+# ---- boxes
+
+
+def boxes(path: Path, *edges: Sequence[float], areas: Sequence[float] | None = None) -> Record:
+    objects = Objects.of(np.array(edges, dtype=np.float64).reshape(-1, 4), np.arange(len(edges)))
+    if areas is not None:
+        objects = replace(objects, areas=np.array(areas, dtype=np.float64))
+    return Record(image_id=path.name, path=path, objects=objects, source="labels.csv:2")
+
+
+def box_set(root: Path, *records: Record, problems: Sequence[Problem] = ()) -> Dataset:
+    classes = tuple("abcdef")
+    return Dataset(root=root, format="coco", records=records, classes=classes, problems=tuple(problems))
+
+
+def test_boxes_need_no_points_and_pictures_without_objects_are_fine(tmp_path: Path) -> None:
+    first, second = picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
+    done = scan(box_set(tmp_path, boxes(first, (0, 0, 48, 32), (1, 1, 2, 2)), boxes(second)))
+    assert done.problems == ()
+    assert [len(r.objects or ()) for r in done.records] == [2, 0]
+    assert [r.size_hw for r in done.records] == [(32, 48)] * 2
+
+
+def test_boxes_over_the_edge_are_cut_with_one_warning_and_those_outside_are_errors(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    given = boxes(path, (-3, 5, 10, 50), (40, 10, 48.05, 20), (50, 5, 60, 9), (5, 5, 9, 9), areas=(13 * 45, 80, 40, 3))
+    done = scan(box_set(tmp_path, given))
+    assert [(p.severity, p.id, p.where) for p in done.problems] == [
+        ("warning", "box-cut", "labels.csv:2"),
+        ("error", "box-off-image", "labels.csv:2"),
+    ]
+    assert "1 box reaches over the edges of the 48 x 32 picture, by up to 18.0 pixels" in done.problems[0].message
+    (record,) = done.records
+    assert record.objects is not None
+    assert record.objects.boxes_xyxy.tolist() == [[0, 5, 10, 32], [40, 10, 48, 20], [5, 5, 9, 9]]
+    # Areas that were the boxes' own follow the cut, others stay.
+    assert record.objects.areas.tolist() == [270, 80, 3]
+    assert record.objects.labels.tolist() == [0, 1, 3]
+
+
+def test_a_picture_with_all_boxes_outside_does_not_become_one_without_objects(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    done = scan(box_set(tmp_path, boxes(path, (50, 5, 60, 9), (5, -9, 9, 0))))
+    assert done.records == ()
+    assert [p.id for p in done.problems] == ["box-off-image"] * 2
+
+
+def test_sizes_of_pictures_of_boxes_are_compared_too(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    given = replace(boxes(path, (0, 0, 4, 4)), size_hw=(48, 32))
+    assert [p.id for p in scan(box_set(tmp_path, given)).problems] == ["image-size-mismatch"]
+
+
+def test_going_on_without_broken_boxes_is_told_apart_from_going_on_without_pictures(tmp_path: Path) -> None:
+    def error(image_id: str) -> Problem:
+        return Problem(id="box-empty", severity="error", where="l.csv:3", message="no area", image_id=image_id)
+
+    kept = boxes(picture(tmp_path / "a.png"), (0, 0, 4, 4))
+    with pytest.raises(UserError, match="go on without the boxes named with the 1 usable samples by --skip-broken"):
+        require_clean(box_set(tmp_path, kept, problems=[error("a.png")]), skip_broken=False)
+    with pytest.raises(UserError, match="go on with the 1 usable samples by --skip-broken"):
+        require_clean(box_set(tmp_path, kept, problems=[error("b.png")]), skip_broken=False)
+    assert len(require_clean(box_set(tmp_path, kept, problems=[error("a.png")]), skip_broken=True)) == 1
+
+
+def test_cutting_no_boxes_gives_none() -> None:
+    cut = cut_at_edges(Objects.of(np.zeros((0, 4)), np.zeros(0)), (32, 48))
+    assert (len(cut.objects), cut.outside.shape, cut.beyond_px.shape) == (0, (0,), (0,))

@@ -71,7 +71,7 @@ def weights(out: Path, name: str = "last") -> dict[str, torch.Tensor]:
 # ---- learning
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", [key for key in CODECS if CODECS[key].finds == "points"])
 def test_eight_pictures_are_learnt_by_heart(train_tiny: TrainTiny, tmp_path: Path, codec: str) -> None:
     told = Told()
     sets = [*STILL, "train.batch=4", "train.epochs=25", "train.validate_every=25", "train.lr=0.01"]
@@ -247,8 +247,13 @@ def test_bf16_on_a_processor_without_it_is_refused_before_anything_is_written(
 
 @pytest.mark.skipif(not devices.cpu_flags() & devices.BF16_FLAGS, reason="this processor has no bf16")
 def test_bf16_trains_where_the_processor_has_it(train_tiny: TrainTiny, tmp_path: Path) -> None:
-    found = losses(train_tiny, tmp_path, sets=["train.precision=bf16"])
-    assert np.isfinite(found).all()
+    half = losses(train_tiny, tmp_path / "half", sets=["train.precision=bf16"])
+    full = losses(train_tiny, tmp_path / "full")
+    assert np.isfinite(half).all()
+    assert half != full
+    # bf16 keeps 8 bits, so a sum of many such products is right to a per cent or so.
+    assert half == pytest.approx(full, rel=0.03)
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path / "half").values())
 
 
 def test_a_batch_larger_than_the_data_is_all_of_the_data(train_tiny: TrainTiny, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
     split.json         which records train and which validate
     metrics.jsonl      one line a logged step
     best.safetensors   weights of the best validation
+    thresholds.json    boxes: the score from which on a detection of a class counts
     last.safetensors   everything a resume needs: weights, averages, optimiser, position
     evaluation/        tables, predictions, pictures' heatmaps
     report.html
@@ -67,6 +68,27 @@ class RunFolder:
     def last(self) -> Path:
         """State to resume from."""
         return self.path / "last.safetensors"
+
+    @property
+    def thresholds(self) -> Path:
+        """Score thresholds by class, chosen on the validation part."""
+        return self.path / "thresholds.json"
+
+    def load_thresholds(self) -> dict[str, float]:
+        """The run's score thresholds by class; none where the task has none or the training has not ended.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if not self.thresholds.is_file():
+            return {}
+        try:
+            values = json.loads(self.thresholds.read_text(encoding="utf-8"))
+            return {str(name): float(value) for name, value in values.items()}
+        except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.thresholds} is damaged ({error}). Delete it, and evaluate with thresholds chosen anew."
+            ) from error
 
     @property
     def evaluation(self) -> Path:

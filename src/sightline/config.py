@@ -12,7 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from sightline.backbones import BACKBONES, BackboneConfig
 from sightline.codecs import CODECS, CodecConfig
@@ -36,6 +45,29 @@ class SkeletonConfig(PieceConfig):
     names: tuple[str, ...]
     flip_pairs: tuple[tuple[int, int], ...] = ()
     edges: tuple[tuple[int, int], ...] = ()
+
+    @field_validator("names")
+    @classmethod
+    def _names_differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"every point needs a name of its own, and {', '.join(twice)} stands there twice")
+        return names
+
+    @field_validator("flip_pairs", "edges")
+    @classmethod
+    def _pairs_join_points(
+        cls, pairs: tuple[tuple[int, int], ...], info: ValidationInfo
+    ) -> tuple[tuple[int, int], ...]:
+        count = len(info.data.get("names", ()))  # names that are wrong themselves are not there, and told already
+        outside = [pair for pair in pairs if not (0 <= pair[0] < count and 0 <= pair[1] < count)]
+        if outside and "names" in info.data:
+            raise ValueError(f"{outside[0]} joins no two of the {count} points, which count from 0")
+        ends = [end for pair in pairs for end in pair]
+        if info.field_name == "flip_pairs" and len(set(ends)) < len(ends):
+            twice = next(end for end in ends if ends.count(end) > 1)
+            raise ValueError(f"a point has one mirror twin, and point {twice} stands there twice")
+        return pairs
 
     @staticmethod
     def of(skeleton: Skeleton) -> SkeletonConfig:
@@ -65,8 +97,15 @@ class DataConfig(PieceConfig):
         default=False,
         description="whole pictures: input_hw takes their aspect, at the same area, in multiples of 32",
     )
+    min_seen: float = Field(
+        default=0.2, ge=0, le=1, description="boxes: left out where less than this share of one is in the input"
+    )
+    min_side_px: float = Field(default=2.0, ge=0, description="boxes: left out where a side is shorter in the input")
     points: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(
         default=None, description="train on these points only, by name or number"
+    )
+    classes: tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | None = Field(
+        default=None, description="boxes: train on these classes only, by name; other boxes are background"
     )
     val_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of the records kept for validation")
     split_by: Literal["auto", "given", "group", "random", "order"] = Field(
@@ -102,6 +141,14 @@ class AugmentConfig(PieceConfig):
         default="each-image", description="std uniform in 0..noise_std, or always it"
     )
     occlude: float = Field(default=0.0, ge=0, le=1, description="probability of a random patch over the picture")
+    iou_crop: float = Field(
+        default=0.0, ge=0, le=1, description="boxes: probability of SSD's random crop, which keeps some IoU with a box"
+    )
+    mosaic: float = Field(default=0.0, ge=0, le=1, description="boxes: probability of four pictures on one canvas")
+    mosaic_off: float = Field(default=0.0, ge=0, le=1, description="last share of the epochs without mosaic")
+    views: int | None = Field(
+        default=None, ge=1, description="so many fixed draws of each picture, over and over; each epoch anew without"
+    )
     leaving: Literal["mask", "retry"] = Field(
         default="mask",
         description="points that leave the input: mask them, or draw up to 5 times and then keep the plain crop",
@@ -145,6 +192,11 @@ class TrainConfig(PieceConfig):
     validate_every: int = Field(default=1, ge=1, description="epochs between validations")
     # `--set train.precision=16` arrives as a number.
     precision: Annotated[Literal["32", "bf16", "16"], BeforeValidator(str)] = "32"
+    cache_features: bool = Field(
+        default=False,
+        description="frozen backbone and augment.views: its features are computed once and kept on disk",
+    )
+    cache_mb: int = Field(default=4096, ge=1, description="cache_features: largest size on disk")
     seed: int = 0
     save_minutes: float = Field(
         default=5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step"
@@ -163,6 +215,9 @@ class EvaluateConfig(PieceConfig):
     seed: int = 0
     batch: int = Field(default=64, ge=1)
     flip_average: bool = Field(default=False, description="average with the prediction on the mirror image")
+    size_limits: tuple[float, float] = Field(
+        default=(32.0, 96.0), description="boxes: small is below the first side in pixels, large above the second"
+    )
     pck: tuple[float, ...] = Field(default=(0.05, 0.1), description="thresholds of the share of correct points")
 
 
@@ -170,7 +225,8 @@ class Experiment(PieceConfig):
     """A recipe, resolved."""
 
     recipe: str
-    skeleton: SkeletonConfig
+    skeleton: SkeletonConfig = SkeletonConfig(names=())
+    classes: tuple[str, ...] = Field(default=(), description="of boxes, in the order of the labels; from the data")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     backbone: BackboneConfig
@@ -179,6 +235,16 @@ class Experiment(PieceConfig):
     codec: CodecConfig
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _names_and_augments_what_is_found(self) -> Experiment:
+        if self.codec.finds == "points" and not self.skeleton.names:
+            raise ValueError("skeleton is missing: a codec of points needs their names")
+        if self.codec.finds != "points" and not self.classes:
+            raise ValueError("classes are missing: a codec of boxes needs at least one")
+        if self.codec.finds == "points" and (self.augment.mosaic or self.augment.iou_crop):
+            raise ValueError("augment.mosaic and augment.iou_crop are for boxes; this recipe finds points")
+        return self
 
     def to_yaml(self) -> str:
         """The whole experiment as YAML that `from_yaml` reads back to an equal one."""
@@ -269,6 +335,10 @@ def _explain(item: Any, values: dict[str, Any]) -> str:  # noqa: ANN401 (pydanti
     if item["type"] == "extra_forbidden":
         section = _section_keys(path[:-1], values)
         return str(unknown_name("setting", name, [".".join([*path[:-1], key]) for key in section]))
+    if item["type"] == "missing":
+        return f"{name} is missing."
+    if not path:  # the whole experiment: its parts do not go together
+        return f"{item['msg'].removeprefix('Value error, ')}."
     return f"{name} = {item.get('input')!r}: {item['msg']}."
 
 

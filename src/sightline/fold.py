@@ -82,8 +82,10 @@ def _activation_of(norm: nn.BatchNorm2d) -> nn.Module:
 
 
 def _tensors(value: object) -> list[Tensor]:
-    """Every tensor in a result."""
+    """Every tensor in a result; sizes and other plain numbers beside them do not count."""
     if isinstance(value, Tensor):
         return [value]
+    if isinstance(value, int | float | str):
+        return []
     values = value if isinstance(value, list | tuple) else vars(value).values()
     return [tensor for item in values for tensor in _tensors(item)]

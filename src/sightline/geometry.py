@@ -91,6 +91,11 @@ class Affine:
         (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
         return float(left), float(top), float(right), float(bottom)
 
+    def boxes(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """The upright boxes around the mapped corners of boxes: [N, 4] -> [N, 4]."""
+        corners = self.points(boxes_xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
     def as_pixel_index(self) -> np.ndarray:
         """The same map between pixel-index coordinates, which `cv2.warpAffine` works in."""
         return (translation(-0.5, -0.5) @ self @ translation(0.5, 0.5)).matrix
@@ -174,6 +179,30 @@ def inside(points_xy: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 def apply_affines(matrices: Tensor, points_xy: Tensor) -> Tensor:
     """Map points [B, K, 2] with one 2 x 3 matrix for each picture, [B, 2, 3]."""
     return points_xy @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
+
+
+def box_areas(boxes_xyxy: ArrayT) -> ArrayT:
+    """Areas of boxes [..., 4] -> [...]; 0 where a side is not positive."""
+    sides = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clip(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def intersections(first_xyxy: ArrayT, second_xyxy: ArrayT) -> ArrayT:
+    """Shared areas of all pairs: [..., N, 4] and [..., M, 4] -> [..., N, M]. NumPy arrays or tensors."""
+    a, b = first_xyxy[..., :, None, :], second_xyxy[..., None, :, :]
+    if isinstance(a, np.ndarray):
+        sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    else:
+        sides = a[..., 2:].minimum(b[..., 2:]) - a[..., :2].maximum(b[..., :2])  # type: ignore[arg-type]
+    sides = sides.clip(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def pairwise_iou(first_xyxy: ArrayT, second_xyxy: ArrayT) -> ArrayT:
+    """Intersection over union of all pairs: [..., N, 4] and [..., M, 4] -> [..., N, M]; 0 where the union is empty."""
+    shared = intersections(first_xyxy, second_xyxy)
+    union = box_areas(first_xyxy)[..., :, None] + box_areas(second_xyxy)[..., None, :] - shared
+    return shared / union.clip(min=1e-12)
 
 
 def iou(first: Box, second: Box) -> float:

@@ -22,9 +22,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
 from sightline.images import read_image
+from sightline.mosaic import mosaic_sample
 from sightline.records import Record
 from sightline.transforms import Framing, base_box, plain_sample, training_sample
-from sightline.types import Batch, Sample
+from sightline.types import Batch, Sample, Truth
 
 Key = tuple[int, int]  # (epoch, index of the record)
 
@@ -97,20 +98,33 @@ class Pictures:
 
 
 class TrainingSamples(TorchDataset[Sample]):
-    """(epoch, index) -> augmented sample."""
+    """(epoch, index) -> augmented sample.
 
-    def __init__(self, pictures: Pictures, *, framing: Framing, augment: AugmentConfig, seed: int) -> None:
+    With `augment.views` the draws of an epoch come back after so many epochs; mosaic stops before the last
+    `augment.mosaic_off` of all `epochs`.
+    """
+
+    def __init__(
+        self, pictures: Pictures, *, framing: Framing, augment: AugmentConfig, seed: int, epochs: int = 1
+    ) -> None:
         self.pictures, self.framing, self.augment, self.seed = pictures, framing, augment, seed
+        self.mosaic_until = math.ceil(epochs * (1 - augment.mosaic_off))
 
     def __getitem__(self, key: Key) -> Sample:
         """The same sample whenever it is asked for."""
         epoch, index = key
+        view = epoch if self.augment.views is None else epoch % self.augment.views
+        rng = np.random.default_rng([self.seed, view, index])
+        if self.augment.mosaic and epoch < self.mosaic_until and rng.random() < self.augment.mosaic:
+            others = rng.integers(0, len(self.pictures.records), 3).tolist()
+            parts = [(self.pictures.records[i], self.pictures[i]) for i in (index, *others)]
+            return mosaic_sample(parts, framing=self.framing, augment=self.augment, rng=rng, index=index)
         return training_sample(
             self.pictures.records[index],
             self.pictures[index],
             framing=self.framing,
             augment=self.augment,
-            rng=np.random.default_rng([self.seed, epoch, index]),
+            rng=rng,
             index=index,
         )
 
@@ -141,10 +155,29 @@ def collate(samples: Sequence[Sample]) -> Batch:
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
     return Batch(
         images=images,
-        points_xy=torch.from_numpy(np.stack([s.points_xy for s in samples])),
-        visible=torch.from_numpy(np.stack([s.visible for s in samples])),
+        truth=_truth(samples),
         to_input=torch.from_numpy(np.stack([s.to_input for s in samples])).float(),
         index=torch.tensor([s.index for s in samples]),
+    )
+
+
+def _truth(samples: Sequence[Sample]) -> Truth:
+    """Points stacked, boxes padded to the longest list."""
+    most = max(len(s.labels) for s in samples)
+    boxes = np.zeros((len(samples), most, 4), dtype=np.float32)
+    labels = np.zeros((len(samples), most), dtype=np.int64)
+    valid, crowd = np.zeros((2, len(samples), most), dtype=bool)
+    for row, sample in enumerate(samples):
+        count = len(sample.labels)
+        boxes[row, :count], labels[row, :count] = sample.boxes_xyxy, sample.labels
+        valid[row, :count], crowd[row, :count] = ~sample.crowd, sample.crowd
+    return Truth(
+        points_xy=torch.from_numpy(np.stack([s.points_xy for s in samples])),
+        visible=torch.from_numpy(np.stack([s.visible for s in samples])),
+        boxes_xyxy=torch.from_numpy(boxes),
+        labels=torch.from_numpy(labels),
+        valid=torch.from_numpy(valid),
+        crowd=torch.from_numpy(crowd),
     )
 
 

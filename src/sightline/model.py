@@ -14,18 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sightline.backbones.normalisation import pixel_statistics
 from sightline.codecs.protocol import Codec, CodecShape
 from sightline.config import Experiment
 from sightline.errors import PieceMismatch, UserError
 from sightline.heads import HEADS
-from sightline.pieces import fake_images, spec_of
-from sightline.types import FeatureSpec, Raw, RawAxes, RawHeatmaps
-
-MEAN_STD = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-}
+from sightline.pieces import HeadShape, fake_images, spec_of
+from sightline.types import FeatureSpec, Raw, RawAxes, RawDense, RawHeatmaps
 
 
 class Locator(nn.Module):
@@ -42,17 +37,15 @@ class Locator(nn.Module):
             UserError: a piece cannot be built as configured.
         """
         super().__init__()
-        data, num_points = experiment.data, len(experiment.skeleton.names)
+        data = experiment.data
         self.backbone = experiment.backbone.build(channels=data.channels, weight_folders=weight_folders)
         self.spec = self._look(self.backbone, data.channels, data.input_hw)
         self.neck = experiment.neck.build(self.spec)
         neck_spec = self._look(nn.Sequential(self.backbone, self.neck), data.channels, data.input_hw)
         _check_fit(experiment, neck_spec)
-        self.head = experiment.head.build(neck_spec, num_points=num_points, input_hw=data.input_hw)
+        self.head = experiment.head.build(neck_spec, shape=_head_shape(experiment, neck_spec))
         self.frozen = experiment.backbone.frozen
-        mean, std = (torch.tensor(v[: data.channels]) for v in MEAN_STD[experiment.backbone.mean_std])
-        if data.channels == 1:  # the grey value of the colour statistics
-            mean, std = (torch.tensor([sum(v) / 3]) for v in MEAN_STD[experiment.backbone.mean_std])
+        mean, std = pixel_statistics(experiment.backbone.mean_std, channels=data.channels)
         # Scale and offset of 0..255 values; rebuilt from the config, so not stored with the weights.
         self.register_buffer("mean", mean.view(1, -1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", std.view(1, -1, 1, 1) * 255, persistent=False)
@@ -107,12 +100,26 @@ def codec_for(experiment: Experiment, model: Locator) -> Codec:
     data = experiment.data
     with torch.no_grad():
         raw = copy.deepcopy(model).to("meta").eval()(fake_images(data.channels, data.input_hw))
-    map_hw = None
+    map_hw, levels_hw = None, ()
     if isinstance(raw, RawHeatmaps):
         map_hw = (raw.logits.shape[2], raw.logits.shape[3])
     elif isinstance(raw, RawAxes):
         map_hw = (raw.y.shape[2], raw.x.shape[2])
-    return experiment.codec.build(CodecShape(input_hw=data.input_hw, map_hw=map_hw))
+    elif isinstance(raw, RawDense):
+        levels_hw = raw.sizes_hw
+    shape = CodecShape(input_hw=data.input_hw, map_hw=map_hw, levels_hw=levels_hw, num_classes=len(experiment.classes))
+    return experiment.codec.build(shape)
+
+
+def _head_shape(experiment: Experiment, neck_spec: FeatureSpec) -> HeadShape:
+    """How much the head must give, as skeleton, classes and codec want it."""
+    codec = experiment.codec
+    return HeadShape(
+        input_hw=experiment.data.input_hw,
+        num_points=len(experiment.skeleton.names),
+        num_logits=codec.num_logits(len(experiment.classes)),
+        per_cell=codec.per_cell(len(neck_spec.channels)),
+    )
 
 
 def _check_fit(experiment: Experiment, neck_spec: FeatureSpec) -> None:

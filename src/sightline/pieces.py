@@ -7,7 +7,8 @@ Next: backbones/
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +24,23 @@ class PieceConfig(BaseModel):
     summary: ClassVar[str] = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadShape:
+    """What a head must give.
+
+    Attributes:
+        input_hw: the network's input.
+        num_points: of the skeleton; 0 for boxes.
+        num_logits: class logits at each place: the classes, and a background where the codec has one.
+        per_cell: boxes at each cell of each level, for dense heads: as many as the codec has anchors there.
+    """
+
+    input_hw: tuple[int, int]
+    num_points: int = 0
+    num_logits: int = 0
+    per_cell: tuple[int, ...] = ()
+
+
 class HeadPieceConfig(PieceConfig):
     """Base of head configs: which Raw type comes out, and how small the finest map may be."""
 
@@ -30,10 +48,22 @@ class HeadPieceConfig(PieceConfig):
     min_cells: ClassVar[int] = 1
 
 
+Finds = Literal["points", "one-box", "boxes"]
+
+
 class CodecPieceConfig(PieceConfig):
-    """Base of codec configs: which Raw type goes in."""
+    """Base of codec configs: which Raw type goes in, and what comes out."""
 
     takes: ClassVar[type]
+    finds: ClassVar[Finds] = "points"
+
+    def num_logits(self, num_classes: int) -> int:
+        """Class logits at each place."""
+        return num_classes
+
+    def per_cell(self, num_levels: int) -> tuple[int, ...]:
+        """Boxes at each cell of each level of a dense head."""
+        return (1,) * num_levels
 
 
 def spec_of(maps: FeatureMaps, size_hw: tuple[int, int]) -> FeatureSpec:

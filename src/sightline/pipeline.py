@@ -1,6 +1,6 @@
 """From a data path and a recipe to a finished run, and from a run back to a model.
 
-The command line and the Python interface both go through here. Next: predict.py, cli.py
+The command line and the Python interface both go through here. Next: predict.py, cli/
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from sightline.codecs.protocol import Codec
 from sightline.config import Experiment, override
 from sightline.devices import machine
 from sightline.errors import UserError
-from sightline.evaluate import Evaluation, evaluate
-from sightline.evaluate import write as write_evaluation
+from sightline.evaluate import Evaluation
+from sightline.evaluate.run import evaluate
+from sightline.evaluate.run import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
 from sightline.model import Locator, build, without_pretrained
-from sightline.prepare import Prepared, load_data, only_labelled, part, resolve_crop, select_points
+from sightline.prepare import Prepared, load_data, part
 from sightline.records import Dataset
 from sightline.report.page import write_report
+from sightline.task_data import resolve_crop, speaking_of, usable
 from sightline.train import Outcome, Watcher, train
 
 RUN_VAL = "run-val"  # --split: the records that the run itself kept for validation
@@ -115,6 +117,8 @@ def train_run(
     validation = prepared.dataset.with_records(prepared.split.val)
     context = {"data": str(prepared.dataset.root), "split": "val", "data_fingerprint": validation.fingerprint()}
     write_evaluation(evaluation, folder, context=context, model=model)
+    if evaluation.thresholds:
+        write_json(folder.thresholds, evaluation.thresholds)
     info = json.loads(folder.info.read_text(encoding="utf-8"))  # with the first command and start, also after --resume
     info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
     write_json(folder.info, info)
@@ -151,6 +155,8 @@ def _run_info(prepared: Prepared, *, command: str) -> dict[str, Any]:
             "decisions": list(prepared.decisions),
         },
         "skeleton": prepared.experiment.skeleton.model_dump(mode="json"),
+        "classes": list(prepared.experiment.classes),
+        "anchors": prepared.anchors.to_json() if prepared.anchors is not None else None,
     }
 
 
@@ -164,25 +170,6 @@ def load_run(folder: RunFolder) -> tuple[Locator, Codec]:
     model, codec = build(without_pretrained(folder.experiment()))
     folder.load_best(model)
     return model.eval(), codec
-
-
-def require_same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
-    """The data set with the model's points, chosen by the recipe's own selection.
-
-    Raises:
-        UserError: the names of the points differ.
-    """
-    chosen = select_points(dataset, experiment.data.points)
-    expected, found = experiment.skeleton.names, chosen.skeleton.names
-    if expected != found:
-        lacking = [name for name in expected if name not in found]
-        extra = [name for name in found if name not in expected]
-        raise UserError(
-            f"{dataset.root} has {len(found)} points, the model {len(expected)}; their names differ: "
-            f"missing {lacking[:6]}, unknown {extra[:6]}{'' if lacking or extra else ', or in another order'}. "
-            "Evaluate on data with the model's points."
-        )
-    return chosen
 
 
 def evaluate_run(
@@ -205,12 +192,14 @@ def evaluate_run(
     experiment = _scored_otherwise(folder.experiment(), sets)
     model, codec = load_run(folder)
     model.to(device)
-    dataset = require_same_points(experiment, load_data(data, skip_broken=skip_broken, format=format))
+    dataset = load_data(data, skip_broken=skip_broken, format=format)
+    dataset = usable(speaking_of(experiment, dataset), experiment.codec.finds, [])
     dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
-    dataset = only_labelled(dataset, [])
-    data_config = experiment.data.model_copy(update={"crop": resolve_crop(experiment.data, dataset)})
-    experiment = experiment.model_copy(update={"data": data_config})
-    evaluation = evaluate(model, codec, dataset.records, experiment=experiment, device=device)
+    crop = resolve_crop(experiment.data, dataset, experiment.codec.finds)
+    experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"crop": crop})})
+    evaluation = evaluate(
+        model, codec, dataset.records, experiment=experiment, device=device, thresholds=folder.load_thresholds()
+    )
     context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
     if out is not None:
         target = RunFolder(out)

@@ -1,13 +1,12 @@
-"""A trained run on new pictures: points in pixels of the original files, with score and box source.
+"""A trained run on new pictures: points or boxes in pixels of the original files, with scores.
 
-Where the model wants a crop, the box comes from a table of boxes or is the whole picture;
-every prediction says which. Next: cli.py
+Where a model of points wants a crop, the box comes from a table of boxes, from a run that finds boxes, or is the
+whole picture; every prediction says which. Next: predict_files.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,67 +17,95 @@ from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.errors import UserError
 from sightline.fold import folded
-from sightline.geometry import Affine, Box, apply_affines, crop_to, enlarge, fit_aspect
-from sightline.images import ImageError, list_images, read_image
-from sightline.infer import invert
+from sightline.geometry import Affine, Box, crop_to, enlarge, fit_aspect
+from sightline.images import ImageError, read_image
+from sightline.infer import Found, to_original
 from sightline.model import Locator
 from sightline.pipeline import load_run
-from sightline.readers import read_dataset
-from sightline.readers.texts import read_table
-from sightline.records import Skeleton
-from sightline.scan import require_clean
+from sightline.records import Detections, FoundPoints, Skeleton
+from sightline.tasks import Task, boxed
 from sightline.transforms import warp
-from sightline.writers import Prediction
+from sightline.writers import BoxPrediction, Prediction, from_detections
 
-LABEL_SUFFIXES = {".xml", ".json", ".csv"}
-BOX_COLUMNS = ("file", "xmin", "ymin", "xmax", "ymax")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One object of one picture to predict."""
-
-    image_id: str
-    path: Path
-    box: Box | None
+NO_THRESHOLDS = 0.3
 
 
 class Predictor:
-    """A run, loaded once: `predictor(image)` gives points in the image's own pixels."""
+    """A run, loaded once: `predictor(image)` gives points or boxes in the image's own pixels."""
 
-    def __init__(self, model: Locator, codec: Codec, experiment: Experiment, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: Locator,
+        codec: Codec,
+        experiment: Experiment,
+        *,
+        device: str = "cpu",
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Fold what can be folded and put the model in place.
+
+        Args:
+            model: in any mode; it is copied where folding changes it.
+            codec: belongs to it.
+            experiment: likewise.
+            device: "cpu" or "cuda".
+            thresholds: by class, the score below which a box is not given; none without them.
+        """
         height, width = experiment.data.input_hw
         example = torch.zeros(1, experiment.data.channels, height, width, dtype=torch.uint8, device=device)
         placed = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = folded(placed, example)
         self.codec, self.experiment, self.device = codec, experiment, device
         self.skeleton: Skeleton = experiment.skeleton.skeleton()
+        self.classes = experiment.classes
+        self.least_score = np.array([(thresholds or {}).get(name, 0.0) for name in self.classes])
 
     @staticmethod
-    def load(run: Path | str, *, device: str = "cpu") -> Predictor:
-        """Load a run folder; raises UserError where there is none, or a damaged one."""
+    def load(run: Path | str, *, device: str = "cpu", least_score: float | None = None) -> Predictor:
+        """Load a run folder.
+
+        Args:
+            run: the folder.
+            device: "cpu" or "cuda".
+            least_score: boxes of any class scored below it are not given. Without it the run's own thresholds hold,
+                or `NO_THRESHOLDS` where a training was broken off before it chose some.
+
+        Raises:
+            UserError: there is no run, or a damaged one.
+        """
         folder = RunFolder(Path(run))
         model, codec = load_run(folder)
-        return Predictor(model, codec, folder.experiment(), device=device)
+        experiment = folder.experiment()
+        thresholds = folder.load_thresholds()
+        if least_score is not None or (not thresholds and experiment.codec.finds == "boxes"):
+            thresholds = dict.fromkeys(experiment.classes, NO_THRESHOLDS if least_score is None else least_score)
+        return Predictor(model, codec, experiment, device=device, thresholds=thresholds)
+
+    @property
+    def finds(self) -> str:
+        """The task: "points", "one-box" or "boxes"."""
+        return self.experiment.codec.finds
 
     @torch.inference_mode()
-    def __call__(self, image: np.ndarray, box: Box | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Points and scores of one object.
+    def __call__(self, image: np.ndarray, box: Box | None = None) -> Found:
+        """What is in one picture, or in one box of it.
 
         Args:
             image: [H, W, C] uint8 with the model's number of channels.
-            box: the object's box in the image's pixels; the whole image without it.
+            box: the object's box in the image's pixels, for models of points; the whole image without it.
 
         Returns:
-            points [K, 2] float64 in continuous pixels of the image, and scores [K].
+            `FoundPoints`, or `Detections` at or above the run's thresholds; continuous pixels of the image.
         """
-        to_input = self._to_input((image.shape[0], image.shape[1]), box)
+        size_hw = (image.shape[0], image.shape[1])
+        to_input = self._to_input(size_hw, box)
         crop = warp(image, to_input, self.experiment.data.input_hw)
         pixels = torch.from_numpy(crop).permute(2, 0, 1)[None].to(self.device)
-        points = self.codec.decode(self.model(pixels))
-        back = invert(torch.from_numpy(to_input.matrix)[None]).to(points.xy.dtype).to(self.device)
-        xy = apply_affines(back, points.xy)[0]
-        return xy.double().cpu().numpy(), points.score[0].float().cpu().numpy()
+        decoded = self.codec.decode(self.model(pixels))
+        found = to_original(decoded, to_input.matrix[None], sizes_hw=[size_hw])[0]
+        if isinstance(found, Detections):
+            return found.select(found.scores >= self.least_score[found.labels])
+        return found
 
     def _to_input(self, size_hw: tuple[int, int], box: Box | None) -> Affine:
         """The crop that training used: a box is enlarged by the margin, the whole picture is not."""
@@ -90,125 +117,73 @@ class Predictor:
             area = enlarge(box, 1 + data.margin)
         return crop_to(fit_aspect(area, data.input_hw) if data.keep_aspect else area, data.input_hw)
 
-    def predict(self, tasks: Iterable[Task]) -> Iterator[Prediction]:
+    def predict(
+        self, tasks: Iterable[Task], *, on_broken: Callable[[str], None] | None = None
+    ) -> Iterator[Prediction | BoxPrediction]:
         """Predictions for pictures on disk, one at a time.
 
+        Args:
+            tasks: what to predict.
+            on_broken: told why, for each picture that cannot be read; it is then no error.
+
         Raises:
-            UserError: pictures that cannot be read; behind the last one, naming all of them.
+            UserError: pictures that cannot be read, without `on_broken`; behind the last one, naming all of them.
         """
         last_path, image = None, None
         broken: list[str] = []
         for task in tasks:
-            if image is None or task.path != last_path:
+            if task.path != last_path:
+                last_path = task.path
                 try:
                     image = read_image(task.path, channels=self.experiment.data.channels)
                 except ImageError as error:
-                    broken.append(str(error))
+                    (on_broken or broken.append)(str(error))
                     image = None
-                    continue
-                last_path = task.path
-            used = task.box if self.experiment.data.crop != "image" else None
-            xy, score = self(image, used)
-            yield Prediction(
-                image_id=task.image_id,
-                path=task.path,
-                size_hw=(image.shape[0], image.shape[1]),
-                points_xy=xy,
-                score=score,
-                visible=np.ones(len(xy), dtype=bool),
-                box_xyxy=used,
-                box_source="given box" if used is not None else "whole image",
-            )
+            if image is not None:
+                yield self._predict_one(task, image)
         if broken:
-            raise UserError("\n  ".join([f"{len(broken)} pictures cannot be read:", *broken]))
+            raise cannot_be_read(broken)
+
+    def _predict_one(self, task: Task, image: np.ndarray) -> Prediction | BoxPrediction:
+        size_hw = (image.shape[0], image.shape[1])
+        used = task.box if self.experiment.data.crop != "image" else None
+        found = self(image, used)
+        if isinstance(found, Detections):
+            return from_detections(found, image_id=task.image_id, path=task.path, size_hw=size_hw)
+        assert isinstance(found, FoundPoints)
+        return Prediction(
+            image_id=task.image_id,
+            path=task.path,
+            size_hw=size_hw,
+            points_xy=found.points_xy,
+            score=found.scores,
+            visible=np.ones(len(found.points_xy), dtype=bool),
+            box_xyxy=used,
+            box_source=task.box_source if used is not None else "whole image",
+        )
 
 
-def find_tasks(inputs: Sequence[Path], *, boxes: Path | None = None) -> list[Task]:
-    """Every picture below the inputs; with a table of boxes, one task for each of their boxes.
+def boxes_from_run(
+    run: Path, tasks: Sequence[Task], *, device: str, on_broken: Callable[[str], None] | None = None
+) -> list[Task]:
+    """Let a run that finds boxes say where the objects are: a task for each box, none for an empty picture.
 
     Raises:
-        UserError: an input is missing, holds no picture, or a picture has no box in the table.
+        UserError: the run finds points, or pictures cannot be read (without `on_broken`).
     """
-    found: dict[str, Path] = {}
-    labelled: list[Task] = []
-    for given in inputs:
-        if given.is_dir():
-            pictures = list_images(given)
-            if not pictures:
-                raise UserError(f"{given} holds no pictures. Give a folder with pictures, or picture files.")
-            for path in pictures:
-                _add(found, path.relative_to(given).as_posix(), path)
-        elif given.is_file() and given.suffix.lower() in LABEL_SUFFIXES:
-            labelled += tasks_of_labels(given)
-        elif given.is_file():
-            _add(found, given.name, given)
-        else:
-            raise UserError(f"There is no {given}. Give a picture or a folder of pictures.")
-    if boxes is None:
-        return [*labelled, *(Task(image_id=name, path=path, box=None) for name, path in found.items())]
-    if labelled:
-        raise UserError(
-            "--boxes goes with pictures; a label file among the inputs brings its own boxes. Leave one out."
-        )
-    table = read_boxes(boxes)
-    lacking = [name for name in found if name not in table]
-    if lacking:
-        raise UserError(
-            f"{boxes} has no box for {len(lacking)} of {len(found)} pictures, first {lacking[:3]}. Add a row for each."
-        )
-    return [
-        Task(image_id=name if number == 0 else f"{name}#{number + 1}", path=path, box=box)
-        for name, path in found.items()
-        for number, box in enumerate(table[name])
-    ]
+    predictor = Predictor.load(run, device=device)
+    if predictor.finds == "points":
+        raise UserError(f"--boxes {run}: this run finds points. Give a run that finds boxes, or a CSV file of boxes.")
+    found: list[Task] = []
+    for prediction in predictor.predict(tasks, on_broken=on_broken):
+        assert isinstance(prediction, BoxPrediction)
+        boxes = [box.xyxy for box in prediction.boxes()]
+        found += boxed(prediction.image_id, prediction.path, boxes, source=f"run {run.name}")
+    return found
 
 
-def _add(found: dict[str, Path], name: str, path: Path) -> None:
-    """Name a picture; one from another folder whose name is taken gets its whole path, none is lost."""
-    if name in found and found[name].resolve() != path.resolve():
-        name = path.as_posix().lstrip("/")
-    found[name] = path
-
-
-def tasks_of_labels(path: Path) -> list[Task]:
-    """One task for each record of a label file, in its order, with the record's box where it has one.
-
-    An XML that has boxes but no parts, as competitions give it out, is such a file.
-
-    Raises:
-        UserError: the file is of no known format, or has errors.
-    """
-    dataset = require_clean(read_dataset(path), skip_broken=False)
-    return [Task(image_id=r.image_id, path=r.path, box=r.box_xyxy) for r in dataset.records]
-
-
-def read_boxes(path: Path) -> dict[str, list[Box]]:
-    """A CSV with the columns file, xmin, ymin, xmax, ymax (continuous pixels of the original picture).
-
-    Raises:
-        UserError: no such file, missing columns, or a row without a proper box, with its line.
-    """
-    if path.is_dir():
-        raise UserError(
-            f"--boxes {path} is a folder. A run that finds boxes cannot be used yet; give a CSV file of boxes."
-        )
-    if not path.is_file():
-        raise UserError(
-            f"--boxes {path}: there is no such file. Expected a CSV with the columns {', '.join(BOX_COLUMNS)}."
-        )
-    table: dict[str, list[Box]] = {}
-    rows = read_table(path)
-    columns = rows[0].cells if rows else ()
-    missing = [column for column in BOX_COLUMNS if column not in columns]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}. Expected {', '.join(BOX_COLUMNS)}.")
-    for row in rows[1:]:
-        values = dict(zip(columns, row.cells, strict=False))
-        try:
-            x0, y0, x1, y1 = (float(values[column]) for column in BOX_COLUMNS[1:])
-        except (KeyError, ValueError):
-            raise UserError(f"{path}:{row.line}: the box is not four numbers: {', '.join(row.cells)}.") from None
-        if not (np.isfinite([x0, y0, x1, y1]).all() and x1 > x0 and y1 > y0):
-            raise UserError(f"{path}:{row.line}: the box ({x0}, {y0}, {x1}, {y1}) has no area.")
-        table.setdefault(values["file"], []).append((x0, y0, x1, y1))
-    return table
+def cannot_be_read(broken: Sequence[str]) -> UserError:
+    """One error that names every broken picture."""
+    count = "1 picture" if len(broken) == 1 else f"{len(broken):,} pictures"
+    told = "\n  ".join([f"{count} cannot be read:", *broken])
+    return UserError(f"{told}\nMend or remove what is named, or leave it out by --skip-broken.")

@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sightline.anchors.look import AnchorsReport
 from sightline.backbones import BackboneConfig
 from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.backbones.weights import find_weights
-from sightline.config import DataConfig, Experiment, SkeletonConfig, TrainConfig
-from sightline.errors import UserError, unknown_name
+from sightline.config import Experiment, SkeletonConfig, TrainConfig
+from sightline.data_fit import anchor_report, fit_to_data
+from sightline.errors import unknown_name
+from sightline.evaluate import scoring_for
 from sightline.loader import EpochSampler
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset, Record
 from sightline.scan import require_clean, scan
 from sightline.splits import Split, part_of, split_dataset
+from sightline.task_data import check_parts, resolve_crop, select_classes, select_points, usable
 
 SIZE_STEP = 32  # the deepest stride of the usual backbones
 
@@ -33,6 +37,7 @@ class Prepared:
     dataset: Dataset
     split: Split
     decisions: tuple[str, ...]
+    anchors: AnchorsReport | None = None
 
 
 def load_data(path: Path, *, skip_broken: bool, format: str | None = None) -> Dataset:
@@ -58,8 +63,10 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         UserError: points that are not there, or too little data to divide.
     """
     decisions: list[str] = []
-    dataset = only_labelled(select_points(dataset, experiment.data.points), decisions)
-    crop = resolve_crop(experiment.data, dataset)
+    finds = experiment.codec.finds
+    dataset = select_classes(select_points(dataset, experiment.data.points), experiment.data.classes)
+    dataset = usable(dataset, finds, decisions)
+    crop = resolve_crop(experiment.data, dataset, finds)
     if crop != experiment.data.crop:
         decisions.append(f"data.crop=auto became {crop}")
     data = experiment.data.model_copy(update={"crop": crop})
@@ -73,8 +80,16 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         decisions.append(
             f"warning: {shared} lie in both parts; neighbouring frames make validation easier than new data"
         )
+    if finds != "points":
+        decisions += check_parts(split.train, split.val, dataset.classes)
     augment = experiment.augment
-    if augment.flip and not dataset.skeleton.flip_pairs and len(dataset.skeleton) > 1 and augment.flip_swaps_twins:
+    if (
+        augment.flip
+        and finds == "points"
+        and not dataset.skeleton.flip_pairs
+        and len(dataset.skeleton) > 1
+        and augment.flip_swaps_twins
+    ):
         augment = augment.model_copy(update={"flip": 0.0})
         decisions.append("augment.flip is off: the data name no left/right twins, and a mirror image would be wrong")
     train = _long_enough(experiment.train, len(split.train))
@@ -87,9 +102,15 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
             "train": train,
             "backbone": _with_fitting_padding(experiment.backbone, weight_folders, decisions),
             "skeleton": SkeletonConfig.of(dataset.skeleton),
+            "classes": dataset.classes if finds != "points" else (),
         }
     )
-    return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions))
+    anchors = None
+    if finds == "boxes":
+        fitted = fit_to_data(fitted, split.train, decisions)
+        anchors = anchor_report(fitted, split.train, decisions)
+    scoring_for(fitted)  # tells what cannot be scored before anything is trained
+    return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions), anchors=anchors)
 
 
 def _matching_size(input_hw: tuple[int, int], records: Sequence[Record]) -> tuple[int, int]:
@@ -120,48 +141,6 @@ def _long_enough(train: TrainConfig, count: int) -> TrainConfig:
         return train
     every = max(train.validate_every, round(epochs / train.epochs * train.validate_every))
     return train.model_copy(update={"epochs": epochs, "validate_every": every})
-
-
-def select_points(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
-    """The data set with some of its points, by name or number."""
-    if points is None:
-        return dataset
-    names = dataset.skeleton.names
-    keep = []
-    for point in points:
-        if point in names:
-            keep.append(names.index(point))
-        elif point.isdigit() and int(point) < len(names):
-            keep.append(int(point))
-        else:
-            raise unknown_name("point", point, names)
-    if not keep or len(set(keep)) < len(keep):
-        raise UserError(
-            f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once."
-        )
-    records = [record.select(keep) for record in dataset.records]
-    return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
-
-
-def only_labelled(dataset: Dataset, decisions: list[str]) -> Dataset:
-    """Without the records that show no labelled point: nothing can be learnt or scored on them."""
-    records = [record for record in dataset.records if record.visible.any()]
-    if not records:
-        raise UserError(f"{dataset.root}: none of the {len(dataset)} records has a labelled point. Label some first.")
-    if len(records) < len(dataset):
-        decisions.append(f"{len(dataset) - len(records)} records without a labelled point are left out")
-    return dataset.with_records(records)
-
-
-def resolve_crop(data: DataConfig, dataset: Dataset) -> str:
-    """What `crop="auto"` means for a data set."""
-    if data.crop != "auto":
-        return data.crop
-    if all(record.box_xyxy is not None for record in dataset.records):
-        return "box"
-    if dataset.format == "deeplabcut" or len(dataset.skeleton) < 3:
-        return "image"  # whole frames are what such projects predict on, and one point spans no box
-    return "points"
 
 
 def part(dataset: Dataset, name: str | None) -> Dataset:

@@ -61,16 +61,111 @@ class Skeleton:
         return Skeleton(names=names, flip_pairs=moved(self.flip_pairs), edges=moved(self.edges))
 
 
+NO_POINTS = Skeleton(names=())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Objects:
+    """The boxes of one picture, each with a class; N = 0 says that there is nothing to find in it.
+
+    Attributes:
+        boxes_xyxy: [N, 4] float64, continuous pixels of the original file; width and height above 0.
+        labels: [N] int64, positions in `Dataset.classes`.
+        crowd: [N] bool: COCO's `iscrowd`, VOC's `difficult`. Not trained on, and neither found nor missed in scoring.
+        areas: [N] float64, the object's area in pixels where the format tells it (COCO's `area`), else the box's.
+    """
+
+    boxes_xyxy: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+    areas: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check shapes, and that boxes are finite and not empty."""
+        count = len(self.labels)
+        assert self.boxes_xyxy.shape == (count, 4), self.boxes_xyxy.shape
+        assert self.crowd.shape == self.areas.shape == (count,), (self.crowd.shape, self.areas.shape)
+        assert self.crowd.dtype == bool, self.crowd.dtype
+        assert np.isfinite(self.boxes_xyxy).all(), "NaN is not a box"
+        assert (self.boxes_xyxy[:, 2:] > self.boxes_xyxy[:, :2]).all(), "a box without area"
+
+    def __len__(self) -> int:
+        """Number of boxes, N."""
+        return len(self.labels)
+
+    @staticmethod
+    def of(boxes_xyxy: np.ndarray, labels: np.ndarray) -> Objects:
+        """Boxes [N, 4] and classes [N] where the format tells no more."""
+        boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        classes = np.asarray(labels, dtype=np.int64).reshape(-1)
+        return Objects(boxes_xyxy=boxes, labels=classes, crowd=np.zeros(len(classes), dtype=bool), areas=areas)
+
+    def select(self, keep: np.ndarray) -> Objects:
+        """Some of the boxes, by a mask or positions."""
+        return Objects(
+            boxes_xyxy=self.boxes_xyxy[keep],
+            labels=self.labels[keep],
+            crowd=self.crowd[keep],
+            areas=self.areas[keep],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundPoints:
+    """Points that a model found for one object.
+
+    Attributes:
+        points_xy: [K, 2] float64, continuous pixels of the original file.
+        scores: [K] float64, 0..1.
+    """
+
+    points_xy: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detections:
+    """Boxes that a model found in one picture, best first.
+
+    Attributes:
+        boxes_xyxy: [N, 4] float64, continuous pixels of the original file.
+        labels: [N] int64, positions in the model's classes.
+        scores: [N] float64, 0..1.
+    """
+
+    boxes_xyxy: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        count = len(self.labels)
+        assert self.boxes_xyxy.shape == (count, 4), self.boxes_xyxy.shape
+        assert self.scores.shape == (count,), self.scores.shape
+
+    def __len__(self) -> int:
+        """Number of boxes, N."""
+        return len(self.labels)
+
+    def select(self, keep: np.ndarray) -> Detections:
+        """Some of the boxes, by a mask or positions."""
+        return Detections(boxes_xyxy=self.boxes_xyxy[keep], labels=self.labels[keep], scores=self.scores[keep])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Record:
-    """One labelled picture, as its label file tells it.
+    """One labelled picture, as its label file tells it: named points of one object, or boxes.
+
+    A data set of boxes has one record for each picture, and no points.
 
     Attributes:
         image_id: the name used in tables and splits: the path below the data root, with `/`.
         path: where the file lies.
         points_xy: [K, 2] float64, continuous pixels; rows that are not visible hold zeros.
         visible: [K] bool, which points are labelled.
-        box_xyxy: the object's box from the label file, or None.
+        box_xyxy: the box around the object that the points belong to, or None.
+        objects: the picture's boxes with their classes; None where the data set is not one of boxes.
         size_hw: (height, width) where the label file or the file's header says it.
         group: pictures of one identity or clip share it; a group never straddles a split.
         split: the part that the data set itself assigns, or None.
@@ -79,9 +174,10 @@ class Record:
 
     image_id: str
     path: Path
-    points_xy: np.ndarray
-    visible: np.ndarray
+    points_xy: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    visible: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     box_xyxy: tuple[float, float, float, float] | None = None
+    objects: Objects | None = None
     size_hw: tuple[int, int] | None = None
     group: str | None = None
     split: str | None = None
@@ -122,15 +218,23 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Records of one format below one root, the skeleton they share, and what was found wrong.
+    """Records of one format below one root, the names they share, and what was found wrong.
 
-    A record with an error-level problem is not in `records`; the problem names it.
+    A record with an error-level problem is not in `records`; where only one of its boxes is broken, it is there
+    without that box. The problem names it.
+
+    Attributes:
+        skeleton: the points; without any in a data set of boxes.
+        classes: the names that `Objects.labels` counts through; () in a data set of points.
+        class_ids: the numbers that the label file itself gives the classes (COCO's may have gaps), or ().
     """
 
     root: Path
     format: str
     records: tuple[Record, ...]
-    skeleton: Skeleton
+    skeleton: Skeleton = NO_POINTS
+    classes: tuple[str, ...] = ()
+    class_ids: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -148,10 +252,13 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """A hash of picture names, file sizes and labels: equal when the evaluation data are equal."""
-        digest = hashlib.sha256("\n".join(self.skeleton.names).encode())
+        digest = hashlib.sha256("\n".join((*self.skeleton.names, *self.classes)).encode())
         for record in sorted(self.records, key=lambda r: r.image_id):
             size = record.path.stat().st_size if record.path.exists() else -1
             digest.update(f"{record.image_id}\0{size}\0".encode())
             digest.update(np.where(record.visible[:, None], record.points_xy, 0.0).round(3).tobytes())
             digest.update(record.visible.tobytes())
+            if record.objects is not None:
+                digest.update(record.objects.boxes_xyxy.round(3).tobytes())
+                digest.update(record.objects.labels.astype("<i8").tobytes() + record.objects.crowd.tobytes())
         return digest.hexdigest()[:16]

@@ -3,8 +3,10 @@
 In: a `Dataset` as a reader gave it. Out: the same with true sizes, without the records
 whose pictures cannot be used, and with a `Problem` for each thing found wrong:
 
-    error    image-missing image-empty image-truncated image-unreadable image-too-large
-    warning  image-size-mismatch point-off-image points-none-visible
+    error    image-missing image-empty image-truncated image-unreadable image-too-large box-off-image
+    warning  image-size-mismatch point-off-image points-none-visible box-cut
+
+Errors of single boxes leave the record where it is, without those boxes.
 
 Next: transforms.py
 """
@@ -18,11 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from sightline.errors import UserError
+from sightline.geometry import box_areas
 from sightline.images import MAX_PIXELS, Header, ImageError, read_header, read_image
-from sightline.records import Dataset, Problem, Record, Severity, Skeleton
+from sightline.records import Dataset, Objects, Problem, Record, Severity, Skeleton
 
 _SHOWN = 20
 _READERS_NAMES = {"label-missing": "points-none-visible"}
+# Labels with few decimals overshoot the edge by this much without being wrong.
+_ROUNDING_PX = 0.1
 
 
 def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels: int = MAX_PIXELS) -> Dataset:
@@ -61,10 +66,15 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
             assert error is not None, record.path
             problems.append(_problem(record, id=error.fault, severity="error", message=str(error)))
             continue
-        warnings = _size_problems(record, header=header)
-        warnings += _point_problems(record, size_hw=header.size_hw, skeleton=dataset.skeleton)
-        problems += [warning for warning in warnings if (warning.id, warning.image_id) not in told]
-        records.append(replace(record, size_hw=header.size_hw))
+        found = _size_problems(record, header=header)
+        if record.objects is None:
+            found += _point_problems(record, size_hw=header.size_hw, skeleton=dataset.skeleton)
+        else:
+            record, of_boxes = _with_boxes_inside(record, size_hw=header.size_hw)
+            found += of_boxes
+        problems += [problem for problem in found if (problem.id, problem.image_id) not in told]
+        if record is not None:
+            records.append(replace(record, size_hw=header.size_hw))
     return replace(dataset, records=tuple(records), problems=tuple(problems))
 
 
@@ -80,14 +90,59 @@ def require_clean(dataset: Dataset, *, skip_broken: bool) -> Dataset:
         if len(errors) > _SHOWN:
             lines.append(f"  and {len(errors) - _SHOWN:,} more")
         count = "1 error" if len(errors) == 1 else f"{len(errors):,} errors"
+        # A picture with a broken box stays in use without it.
+        used = {record.image_id for record in dataset.records if record.objects is not None}
+        without = "without the boxes named " if any(problem.image_id in used for problem in errors) else ""
         raise UserError(
             f"{dataset.root} has {count}:\n" + "\n".join(lines) + "\nMend or remove what is named, "
-            f"or go on with the {len(dataset):,} usable samples by --skip-broken."
+            f"or go on {without}with the {len(dataset):,} usable samples by --skip-broken."
         )
     if not dataset.records:
         what = f"all of its samples are broken ({errors[0]})" if errors else "it has no samples"
         raise UserError(f"There is nothing to use in {dataset.root}: {what}. Check the path and the label file.")
     return dataset
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cut:
+    """Boxes after their picture's edges: what is left, and what became of those that are not whole in it.
+
+    Attributes:
+        objects: the boxes with something in the picture, cut at its edges.
+        outside: [N] bool, of the boxes given: nothing of it is in the picture.
+        beyond_px: [N], how far a box reaches over the edges, where part of it is in the picture; else 0.
+    """
+
+    objects: Objects
+    outside: np.ndarray
+    beyond_px: np.ndarray
+
+
+def cut_at_edges(objects: Objects, size_hw: tuple[int, int]) -> Cut:
+    """Cut boxes at the edges of a picture of `size_hw`; areas that are the box's own follow."""
+    height, width = size_hw
+    edges = np.array([width, height, width, height], dtype=np.float64)
+    boxes = objects.boxes_xyxy
+    inside = boxes.clip(0, edges)
+    outside = np.any(inside[:, 2:] <= inside[:, :2], axis=1)
+    beyond = np.maximum(-boxes, boxes - edges).max(axis=1, initial=0.0)
+    beyond = np.where(outside | (beyond <= _ROUNDING_PX), 0.0, beyond)
+    is_own = np.isclose(objects.areas, box_areas(boxes), rtol=1e-6)
+    cut = replace(
+        objects.select(~outside),
+        boxes_xyxy=inside[~outside],
+        areas=np.where(is_own, box_areas(inside), objects.areas)[~outside],
+    )
+    return Cut(objects=cut, outside=outside, beyond_px=beyond)
+
+
+def describe_cut(cut: Cut, size_hw: tuple[int, int]) -> str:
+    """The message for the boxes of one picture that reach over its edges; empty where none does."""
+    height, width = size_hw
+    count = int((cut.beyond_px > 0).sum())
+    boxes = "1 box reaches" if count == 1 else f"{count} boxes reach"
+    over = f"by up to {cut.beyond_px.max():.1f} pixels" if count else ""
+    return f"{boxes} over the edges of the {width} x {height} picture, {over}; cut there" if count else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +199,22 @@ def _point_problems(record: Record, *, size_hw: tuple[int, int], skeleton: Skele
         f"the furthest, '{name}', by {beyond[furthest]:.1f} pixels."
     )
     return [_problem(record, id="point-off-image", severity="warning", message=message)]
+
+
+def _with_boxes_inside(record: Record, *, size_hw: tuple[int, int]) -> tuple[Record | None, list[Problem]]:
+    """The record with its boxes cut at the picture's edges; None where no box of several is in it."""
+    assert record.objects is not None
+    cut = cut_at_edges(record.objects, size_hw)
+    problems = []
+    if message := describe_cut(cut, size_hw):
+        problems.append(_problem(record, id="box-cut", severity="warning", message=message))
+    for x0, y0, x1, y1 in record.objects.boxes_xyxy[cut.outside].tolist():
+        message = f"the box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) lies outside of {record.path} "
+        message += f"({size_hw[1]} x {size_hw[0]} pixels)"
+        problems.append(_problem(record, id="box-off-image", severity="error", message=message))
+    # A picture all of whose boxes are wrong would pass for one without objects.
+    gone = len(record.objects) > 0 and len(cut.objects) == 0
+    return None if gone else replace(record, objects=cut.objects), problems
 
 
 def _problem(record: Record, *, id: str, severity: Severity, message: str) -> Problem:

@@ -1,4 +1,4 @@
-"""What the terminal shows: progress of a training, tables of numbers. Next: cli.py."""
+"""What the terminal shows: progress of a training, tables of numbers. Next: cli/."""
 
 from __future__ import annotations
 

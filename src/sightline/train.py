@@ -28,7 +28,9 @@ from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.devices import check_precision, cpu_flags
 from sightline.errors import UserError
-from sightline.evaluate import validate
+from sightline.evaluate import scoring_for
+from sightline.evaluate.run import validate
+from sightline.features import CachedFeatures, FromFeatures, check_cacheable
 from sightline.files import write_atomically
 from sightline.loader import (
     EpochSampler,
@@ -40,16 +42,16 @@ from sightline.loader import (
     training_loader,
     worker_count,
 )
-from sightline.metrics.points import main_metric
-from sightline.model import Locator, build
+from sightline.model import build
 from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
 from sightline.splits import Split
 from sightline.start import prepare_start
 from sightline.transforms import Framing
-from sightline.types import Batch
+from sightline.types import Batch, Truth
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _log = logging.getLogger("sightline")
+FEATURES_FOLDER = ".features"  # beside the run folders, which share it
 LOG_EVERY = 10  # steps between lines of metrics.jsonl
 
 
@@ -101,6 +103,8 @@ def train(
     Raises:
         UserError: precision, pieces, weights or the checkpoint do not fit; or the loss is not finite.
     """
+    if experiment.train.cache_features:
+        check_cacheable(experiment)
     check_precision(experiment.train.precision, device=device, flags=cpu_flags())
     fabric = Fabric(
         accelerator=device,
@@ -150,10 +154,12 @@ class _Training:
                 "Each process normalises by the statistics of its own part of a batch, so the result differs from that "
                 "of one process. Group normalisation, or backbone.frozen=norm without normalisation elsewhere, agrees."
             )
-        self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.model, self.codec), optimizer)
+        # What the loop runs: the model, or behind a frozen backbone only what comes after it.
+        self.network = FromFeatures(self.model) if config.cache_features else self.model
+        self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.network, self.codec), optimizer)
         self.averaged = AveragedWeights(self.model, decay=config.ema) if config.ema else None
         self.framing = Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
-        self.metric = main_metric(self.framing.skeleton)
+        self.scoring = scoring_for(experiment)
         self.progress = Progress()
         self._make_loaders(worker_count(experiment.data.workers))
 
@@ -166,8 +172,24 @@ class _Training:
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
         )
+        if isinstance(self.network, FromFeatures):
+            cached = CachedFeatures(
+                self.network,
+                self.experiment,
+                self.split,
+                folder=self.folder.path.parent / FEATURES_FOLDER,
+                world=self.fabric.world_size,
+            )
+            self.loader, self.val_loader = cached.training_loader(self.sampler), cached.plain_loader()
+            return
         pictures = Pictures(self.split.train, self.experiment.data)
-        samples = TrainingSamples(pictures, framing=self.framing, augment=self.experiment.augment, seed=config.seed)
+        samples = TrainingSamples(
+            pictures,
+            framing=self.framing,
+            augment=self.experiment.augment,
+            seed=config.seed,
+            epochs=config.epochs,
+        )
         self.loader = training_loader(samples, self.sampler, workers=workers)
         plain = PlainSamples(
             Pictures(self.split.val, self.experiment.data), framing=self.framing, evaluate=self.experiment.evaluate
@@ -212,6 +234,7 @@ class _Training:
         for batch in self.loader:
             factor = rate_factor(config, step=progress.global_step, steps_per_epoch=self.sampler.steps)
             set_rates(self.optimizer, factor)
+            self.codec.set_progress(progress.global_step / (config.epochs * self.sampler.steps))
             torch.manual_seed(_key(config.seed, progress.global_step, self.fabric.global_rank))
             loss = self._step(batch.to(self.fabric.device))
             progress.step += 1
@@ -240,15 +263,15 @@ class _Training:
         """One optimiser step over a batch, in `accumulate` parts. Returns the batch's loss."""
         config = self.experiment.train
         parts = _split(batch, config.accumulate)
-        # Each part's loss is a mean over its own visible points; weighted by their share of all points of the
-        # whole batch, over all processes, the sum is the mean that one process would compute.
-        everywhere = self.fabric.all_reduce(batch.visible.sum().float(), reduce_op="sum")
+        # Each part's loss is a mean over its own visible points (or pictures); weighted by their share of those of
+        # the whole batch, over all processes, the sum is the mean that one process would compute.
+        everywhere = self.fabric.all_reduce(self.codec.weight(batch.truth).float(), reduce_op="sum")
         assert isinstance(everywhere, Tensor)
         total = 0.0
         for position, part in enumerate(parts):
-            share = part.visible.sum() / everywhere.clamp_min(1.0)
+            share = self.codec.weight(part.truth) / everywhere.clamp_min(1.0)
             with self.fabric.no_backward_sync(self.wrapped, enabled=position + 1 < len(parts)):
-                loss = self.wrapped(part.images, part.points_xy, part.visible) * share
+                loss = self._loss(part) * share
                 # DDP divides gradients by the number of processes; the share has already done so.
                 self.fabric.backward(loss * self.fabric.world_size)
             total += loss.item()
@@ -264,6 +287,22 @@ class _Training:
         if self.averaged is not None:
             self.averaged.update(self.model, step=self.progress.global_step)
         return total
+
+    def _loss(self, part: Batch) -> Tensor:
+        """The scalar loss of one part of a batch.
+
+        Raises:
+            UserError: a single picture, and a batch normalisation that has nothing else to take statistics of.
+        """
+        try:
+            return self.wrapped(part.images, *part.truth.tensors())
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "A batch of a single picture cannot be normalised by its own statistics. Give more training pictures, "
+                "raise train.batch, lower train.accumulate, or choose pieces without batch normalisation."
+            ) from error
 
     def _require_finite(self, loss: float, batch: Batch) -> None:
         if loss == loss and abs(loss) != float("inf"):
@@ -284,19 +323,19 @@ class _Training:
             return
         with self._averaged_weights():
             values = validate(
-                self.model,
+                self.network,
                 self.codec,
                 self.val_loader,
                 self.split.val,
-                framing=self.framing,
+                scoring=self.scoring,
                 experiment=self.experiment,
                 device=str(self.fabric.device),
             )
             # Batch statistics differ between processes; the first one's decide for all.
             values = self.fabric.broadcast(values)
-            # Where no validation picture shows both eye corners there is no inter-ocular error to choose by.
-            metric = self.metric if self.metric in values else "mean_error_px"
-            if not progress.best or values[metric] < progress.best["value"]:
+            metric = self.scoring.choose(values)
+            sign = 1 if self.scoring.less_is_better else -1
+            if not progress.best or sign * values[metric] < sign * progress.best["value"]:
                 progress.best = {
                     "metric": metric,
                     "value": values[metric],
@@ -357,13 +396,13 @@ class _Training:
 class _WithLoss(nn.Module):
     """Pictures and truth -> loss: engines hook into a module's output, and a lone tensor is what all of them take."""
 
-    def __init__(self, model: Locator, codec: Codec) -> None:
+    def __init__(self, model: nn.Module, codec: Codec) -> None:
         super().__init__()
         self.model, self.codec = model, codec
 
-    def forward(self, images: Tensor, points_xy: Tensor, visible: Tensor) -> Tensor:
+    def forward(self, images: Tensor, *truth: Tensor) -> Tensor:
         """The scalar loss of one part of a batch."""
-        return self.codec.loss(self.model(images), self.codec.encode(points_xy, visible))
+        return self.codec.loss(self.model(images), self.codec.encode(Truth.of(*truth)))
 
 
 def forget_later(metrics: Path, progress: Progress) -> None:
@@ -401,8 +440,7 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
     return [
         Batch(
             images=batch.images[cut],
-            points_xy=batch.points_xy[cut],
-            visible=batch.visible[cut],
+            truth=batch.truth[cut],
             to_input=batch.to_input[cut],
             index=batch.index[cut],
         )

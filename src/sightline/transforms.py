@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -34,10 +34,12 @@ from sightline.geometry import (
     translation,
 )
 from sightline.images import shrink_factor
-from sightline.records import Record, Skeleton
+from sightline.iou_crop import centre_inside, draw_iou_crop
+from sightline.records import Objects, Record, Skeleton
 from sightline.types import Sample
 
 RETRIES = 5  # of the `faces` write-up
+NO_OBJECTS = Objects.of(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -205,19 +207,28 @@ def training_sample(
 ) -> Sample:
     """An augmented sample; `image` may be a shrunk decode of the record's picture."""
     size_hw = _size(record)
-    plain = _crop(base_box(record, size_hw, framing.data), framing.data)
+    box = base_box(record, size_hw, framing.data)
+    if augment.iou_crop and rng.random() < augment.iou_crop:
+        record, box = _iou_cropped(record, box, framing.data, rng)
+    plain = _crop(box, framing.data)
     drawn = draw_affine(rng, augment, framing.data.input_hw) @ plain
     if augment.leaving == "retry":
         drawn = _retried(record, drawn, plain, framing, augment, rng)
     twins = framing.skeleton.flip_index if drawn.is_mirrored and augment.flip_swaps_twins else None
     sample = _sample(record, image, drawn, framing.data, twins=twins, index=index)
-    return Sample(
-        image=recolour(sample.image, rng, augment),
-        points_xy=sample.points_xy,
-        visible=sample.visible,
-        to_input=sample.to_input,
-        index=index,
-    )
+    return replace(sample, image=recolour(sample.image, rng, augment))
+
+
+def _iou_cropped(record: Record, box: Box, data: DataConfig, rng: np.random.Generator) -> tuple[Record, Box]:
+    """SSD's random crop: a new box to show, and the record without the objects whose centre lies outside of it."""
+    objects = record.objects
+    assert objects is not None, f"{record.image_id}: augment.iou_crop without boxes"
+    crop = draw_iou_crop(rng, objects.boxes_xyxy[~objects.crowd], _size(record))
+    if crop is None:
+        return record, box
+    shown = fit_aspect(crop, data.input_hw) if data.keep_aspect else crop
+    kept = objects.select(objects.crowd | centre_inside(objects.boxes_xyxy, shown))
+    return replace(record, objects=kept), shown
 
 
 def _retried(
@@ -262,10 +273,33 @@ def _sample(
     visible = record.visible & inside(points, data.input_hw)
     if twins is not None:
         points, visible = points[list(twins)], visible[list(twins)]
+    boxes = placed_objects(record.objects, to_input, data)
     return Sample(
         image=warp(image, from_decoded, data.input_hw),
         points_xy=np.where(visible[:, None], points, 0.0).astype(np.float32),
         visible=visible,
+        boxes_xyxy=boxes.boxes_xyxy.astype(np.float32),
+        labels=boxes.labels,
+        crowd=boxes.crowd,
         to_input=to_input.matrix,
         index=index,
     )
+
+
+def placed_objects(objects: Objects | None, to_input: Affine, data: DataConfig) -> Objects:
+    """The boxes as the input shows them: cut at its edges, and without those of which too little is left.
+
+    A rotated or sheared box becomes the upright box around its corners. Crowds stay as long as any of them is seen:
+    what lies in them must not count as background.
+    """
+    if objects is None or not len(objects):
+        return NO_OBJECTS
+    height, width = data.input_hw
+    whole = to_input.boxes(objects.boxes_xyxy)
+    cut = whole.clip(0.0, [width, height, width, height])
+    sides = cut[:, 2:] - cut[:, :2]
+    seen = sides.prod(axis=1) / (whole[:, 2:] - whole[:, :2]).prod(axis=1)
+    there = (sides > 0).all(axis=1)
+    keep = there & (objects.crowd | ((seen >= data.min_seen) & (sides >= data.min_side_px).all(axis=1)))
+    kept = replace(objects, boxes_xyxy=np.where(keep[:, None], cut, objects.boxes_xyxy))
+    return kept.select(keep)

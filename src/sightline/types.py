@@ -25,7 +25,9 @@ class _Moves:
     def to(self: T, device: torch.device | str) -> T:
         """The same value on another device."""
         moved = {
-            f.name: value.to(device, non_blocking=True) if isinstance(value := getattr(self, f.name), Tensor) else value
+            f.name: value.to(device, non_blocking=True)
+            if isinstance(value := getattr(self, f.name), Tensor)
+            else (value.to(device) if isinstance(value, _Moves) else value)
             for f in fields(self)  # type: ignore[arg-type]
         }
         return type(self)(**moved)
@@ -33,12 +35,15 @@ class _Moves:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """One picture, warped to the network's input size, and its points there.
+    """One picture, warped to the network's input size, and its points and boxes there.
 
     Attributes:
         image: [H, W, C] uint8.
         points_xy: [K, 2] float32, in input pixels.
         visible: [K] bool: labelled and inside the input picture.
+        boxes_xyxy: [N, 4] float32, in input pixels, cut at its edges.
+        labels: [N] int64.
+        crowd: [N] bool.
         to_input: [2, 3] float64, original pixels -> input pixels.
         index: the record's position in its data set.
     """
@@ -46,8 +51,72 @@ class Sample:
     image: np.ndarray
     points_xy: np.ndarray
     visible: np.ndarray
+    boxes_xyxy: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
     to_input: np.ndarray
     index: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Truth(_Moves):
+    """What is to be found in each picture of a batch, in input pixels; what codecs encode.
+
+    K is 0 where the task has no points, N is 0 where it has no boxes. Boxes are padded to the
+    batch's largest number; `valid` says which are there and to be found, `crowd` which are
+    there but regions that neither count as found nor as missed. No box is both.
+    """
+
+    points_xy: Float[Tensor, "B K 2"]
+    visible: Bool[Tensor, "B K"]
+    boxes_xyxy: Float[Tensor, "B N 4"]
+    labels: Int[Tensor, "B N"]
+    valid: Bool[Tensor, "B N"]
+    crowd: Bool[Tensor, "B N"]
+
+    def __len__(self) -> int:
+        """Number of pictures, B."""
+        return len(self.visible)
+
+    def __getitem__(self, rows: Tensor | slice) -> Truth:
+        """The truth of some of the pictures."""
+        return Truth(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All fields in order; `Truth.of` takes them back."""
+        return tuple(getattr(self, f.name) for f in fields(self))
+
+    @staticmethod
+    def of(*tensors: Tensor) -> Truth:
+        """From the tensors in order."""
+        return Truth(**{f.name: tensor for f, tensor in zip(fields(Truth), tensors, strict=True)})
+
+    @staticmethod
+    def of_points(points_xy: Tensor, visible: Tensor) -> Truth:
+        """Points [B, K, 2] and [B, K] without boxes."""
+        count = len(visible)
+        none = torch.zeros(count, 0, dtype=torch.bool, device=visible.device)
+        return Truth(
+            points_xy=points_xy,
+            visible=visible,
+            boxes_xyxy=points_xy.new_zeros(count, 0, 4),
+            labels=none.long(),
+            valid=none,
+            crowd=none,
+        )
+
+    @staticmethod
+    def of_boxes(boxes_xyxy: Tensor, labels: Tensor, valid: Tensor, crowd: Tensor | None = None) -> Truth:
+        """Boxes [B, N, 4], classes [B, N] and which are there [B, N], without points."""
+        count = len(valid)
+        return Truth(
+            points_xy=boxes_xyxy.new_zeros(count, 0, 2),
+            visible=torch.zeros(count, 0, dtype=torch.bool, device=valid.device),
+            boxes_xyxy=boxes_xyxy,
+            labels=labels,
+            valid=valid,
+            crowd=torch.zeros_like(valid) if crowd is None else crowd,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,8 +124,7 @@ class Batch(_Moves):
     """Samples stacked; what the network and the codec see."""
 
     images: UInt8[Tensor, "B C H W"]
-    points_xy: Float[Tensor, "B K 2"]
-    visible: Bool[Tensor, "B K"]
+    truth: Truth
     to_input: Float[Tensor, "B 2 3"]
     index: Int[Tensor, "B"]
 
@@ -118,7 +186,38 @@ class RawAxes:
     y: Float[Tensor, "B K Ly"]
 
 
-Raw = RawCoords | RawHeatmaps | RawAxes
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawOneBox:
+    """One box and one class for each picture.
+
+    Attributes:
+        box: before the sigmoid that makes it x0, y0, x1, y1 as fractions of the input.
+        logits: one for each class.
+    """
+
+    box: Float[Tensor, "B 4"]
+    logits: Float[Tensor, "B C"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawDense:
+    """A box and class logits at every place, of all levels one behind the other.
+
+    A place is a cell of a feature map, or one of several anchors on it. Order: level, row,
+    column, anchor. What the four numbers of `boxes` mean is the codec's matter.
+
+    Attributes:
+        boxes: [B, P, 4].
+        logits: [B, P, C], with one more than there are classes where the codec has a background.
+        sizes_hw: (h, w) of each level.
+    """
+
+    boxes: Float[Tensor, "B P 4"]
+    logits: Float[Tensor, "B P C"]
+    sizes_hw: tuple[tuple[int, int], ...]
+
+
+Raw = RawCoords | RawHeatmaps | RawAxes | RawOneBox | RawDense
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,3 +233,20 @@ class Points(_Moves):
     def __len__(self) -> int:
         """Number of pictures, B."""
         return len(self.xy)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Boxes(_Moves):
+    """Predicted boxes, best first, padded to the longest list of the batch; `valid` says which are there.
+
+    Codecs give them in input pixels; infer.py maps them to the original file. `score` is in 0..1.
+    """
+
+    xyxy: Float[Tensor, "B N 4"]
+    score: Float[Tensor, "B N"]
+    label: Int[Tensor, "B N"]
+    valid: Bool[Tensor, "B N"]
+
+    def __len__(self) -> int:
+        """Number of pictures, B."""
+        return len(self.xyxy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
 from sightline.backbones.timm_net import TimmBackboneConfig
@@ -60,6 +61,41 @@ def test_stages_behind_the_last_level_are_not_kept() -> None:
     net = config.build(channels=3, weight_folders=())
     # conv1, bn1, layer1, layer2 of resnet18
     assert sum(p.numel() for p in net.parameters()) == 9408 + 128 + 147_968 + 525_568
+
+
+NETS = ("mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_b0", "resnet18", "convnext_atto")
+
+
+@pytest.mark.parametrize("levels", [(0, 1, 2), (1,), (2, 4)])
+@pytest.mark.parametrize("name", NETS)
+def test_every_parameter_of_a_timm_network_learns(name: str, levels: tuple[int, ...]) -> None:
+    if name == "convnext_atto":  # its first level has stride 4
+        levels = tuple(level - 1 for level in levels if level)
+    net = TimmBackboneConfig(name=name, weights="none", levels=levels).build(channels=3, weight_folders=())
+    sum(each.square().mean() for each in net(torch.randn(2, 3, 64, 64)).maps).backward()  # type: ignore[union-attr]
+    assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_b0"])
+def test_cutting_a_timm_network_leaves_its_levels_as_they_were(name: str) -> None:
+    torch.manual_seed(0)
+    whole = timm.create_model(name, features_only=True, out_indices=(0, 1, 2)).eval()
+    net = TimmBackboneConfig(name=name, weights="none", levels=(0, 1, 2)).build(channels=3, weight_folders=()).eval()
+    net.net.load_state_dict({key: whole.state_dict()[key] for key in net.net.state_dict()})  # type: ignore[union-attr]
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        found = net(images).maps
+        assert all(torch.equal(one, other) for one, other in zip(found, whole(images), strict=True))
+    assert sum(p.numel() for p in net.parameters()) < 0.1 * sum(p.numel() for p in whole.parameters())
+
+
+def test_what_cannot_be_cut_from_a_timm_network_is_kept_still() -> None:
+    config = TimmBackboneConfig(name="hrnet_w18_small", weights="none", levels=(1,))
+    net = config.build(channels=3, weight_folders=())
+    sum(each.square().mean() for each in net(torch.randn(2, 3, 64, 64)).maps).backward()  # type: ignore[union-attr]
+    assert all(p.requires_grad == (p.grad is not None) for p in net.parameters())
+    assert any(p.requires_grad for p in net.parameters())
+    assert any(not p.requires_grad for p in net.parameters())
 
 
 def test_looking_for_taps_leaves_running_statistics_alone() -> None:
@@ -120,3 +156,26 @@ def test_torch_s_own_first_weights_are_smaller_than_the_library_s() -> None:
     # He: sqrt(2 / (9 * 64)) = 0.059; torch: uniform with bound 1 / sqrt(9 * 64), so 0.024
     assert stds[0] == pytest.approx(0.059, abs=0.003)
     assert stds[1] == pytest.approx(0.024, abs=0.002)
+
+
+@pytest.mark.parametrize(("name", "stride"), [("mobilenetv2_100", 4), ("mobilenetv2_100", 8), ("resnet18", 4)])
+def test_what_makes_the_fine_maps_is_frozen_and_the_rest_is_not(name: str, stride: int) -> None:
+    config = TimmBackboneConfig(name=name, weights="none", levels=(1, 2, 3), frozen_to_stride=stride)
+    net = config.build(channels=3, weight_folders=()).train()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    maps = net(torch.randn(2, 3, 64, 64)).maps
+    strides = [64 / each.shape[2] for each in maps]
+    assert [each.requires_grad for each in maps] == [each > stride for each in strides]
+    sum(each.square().mean() for each in maps if each.requires_grad).backward()
+    torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1).step()
+    moved = {key for key, value in net.state_dict().items() if not torch.equal(value, before[key])}
+    early = {id(t) for module in net.early for t in (*module.parameters(), *module.buffers())}
+    still = {key for key, value in net.state_dict(keep_vars=True).items() if id(value) in early}
+    assert still
+    assert not moved & still
+    assert len(moved) > len(before) / 4  # resnets begin with blocks that are switched off and do not move at once
+
+
+def test_a_stride_finer_than_the_finest_map_is_refused() -> None:
+    with pytest.raises(UserError, match="finest map has stride 2"):
+        TimmBackboneConfig(weights="none", frozen_to_stride=1).build(channels=3, weight_folders=())

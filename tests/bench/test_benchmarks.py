@@ -67,7 +67,7 @@ def _loss(case, inputs, name):
     from sightline.bench.ways import SIGMA, STRIDE
     from sightline.codecs.heatmap import HeatmapCodecConfig
     from sightline.codecs.protocol import CodecShape
-    from sightline.types import RawHeatmaps
+    from sightline.types import RawHeatmaps, Truth
 
     side = case.side
     if name == "dense":
@@ -75,7 +75,9 @@ def _loss(case, inputs, name):
         return dense_loss(inputs.logits, target, kind=case.loss)
     shape = CodecShape(input_hw=(4 * side, 4 * side), map_hw=(side, side))
     codec = HeatmapCodecConfig(loss_kind=case.loss, sigma=SIGMA).build(shape)
-    return codec.loss(RawHeatmaps(logits=inputs.logits), codec.encode(inputs.points_xy, inputs.visible))
+    return codec.loss(
+        RawHeatmaps(logits=inputs.logits), codec.encode(Truth.of_points(inputs.points_xy, inputs.visible))
+    )
 
 
 def test_the_default_decoder_is_within_its_bar_and_rounding_costs_over_a_pixel():
@@ -105,7 +107,15 @@ def test_step_splits_its_time_and_gives_the_share_of_waiting():
 def test_an_unknown_benchmark_is_a_user_error_that_suggests_the_right_one():
     with pytest.raises(UserError, match="decode"):
         run(["decod"], quick=True)
-    assert set(BENCHMARKS) == {"targets", "decode", "loader", "step"}
+    assert set(BENCHMARKS) == {
+        "targets",
+        "decode",
+        "loader",
+        "step",
+        "anchor-matching",
+        "average-precision",
+        "suppression",
+    }
 
 
 def test_a_result_with_a_missed_bar_is_not_met():

@@ -12,7 +12,7 @@ from sightline.codecs import CodecConfig, gaussian
 from sightline.codecs.coords import CoordsCodecConfig
 from sightline.codecs.heatmap import LOSSES, HeatmapCodecConfig
 from sightline.codecs.summed_heatmap import SummedHeatmapCodecConfig
-from sightline.types import Raw, RawCoords, RawHeatmaps
+from sightline.types import Raw, RawCoords, RawHeatmaps, Truth
 
 EVERY = every_codec()
 
@@ -92,7 +92,7 @@ def test_the_heatmap_codec_divides_by_cells_but_for_cross_entropy() -> None:
     truth, shown = random_points(count=6, border=5).view(2, 3, 2), torch.ones(2, 3, dtype=torch.bool)
     for name in LOSSES:
         codec = HeatmapCodecConfig(loss_kind=name).build(MAPS)
-        target = codec.encode(truth, shown)
+        target = codec.encode(Truth.of_points(truth, shown))
         wanted = dense_loss(name, raw.logits, target.y, target.x).mean()
         torch.testing.assert_close(codec.loss(raw, target), wanted if name == "ce" else wanted / (24 * 32))
 
@@ -102,7 +102,7 @@ def test_the_summed_loss_equals_the_dense_computation() -> None:
     raw = random_raw(SummedHeatmapCodecConfig())
     assert isinstance(raw, RawHeatmaps)
     shown = torch.tensor([[True, False, True], [True, True, True]])
-    target = codec.encode(random_points(count=6, border=5).view(2, 3, 2), shown)
+    target = codec.encode(Truth.of_points(random_points(count=6, border=5).view(2, 3, 2), shown))
     dense = (target.y[..., :, None] * target.x[..., None, :] * shown[..., None, None]).sum(dim=1)
     share = dense / dense.sum(dim=(1, 2), keepdim=True)
     logs = raw.logits.sum(dim=1).flatten(1).log_softmax(dim=1).view_as(dense)
@@ -112,7 +112,7 @@ def test_the_summed_loss_equals_the_dense_computation() -> None:
 def gradients(config: CodecConfig, raw: Raw, truth: Tensor, shown: Tensor) -> tuple[Tensor, list[Tensor]]:
     made = type(raw)(**{key: value.clone().requires_grad_() for key, value in vars(raw).items()})
     codec = config.build(shape_for(config))
-    loss = codec.loss(made, codec.encode(truth, shown))
+    loss = codec.loss(made, codec.encode(Truth.of_points(truth, shown)))
     loss.backward()
     return loss.detach(), [leaf.grad for leaf in leaves(made) if leaf.grad is not None]
 
@@ -161,9 +161,11 @@ def test_the_mean_goes_over_visible_points_not_over_pictures(config: CodecConfig
     for b, k in ((0, 0), (1, 1), (1, 2)):
         only = torch.zeros(2, 3, dtype=torch.bool)
         only[b, k] = True
-        one_by_one.append(codec.loss(raw, codec.encode(truth, only)))
+        one_by_one.append(codec.loss(raw, codec.encode(Truth.of_points(truth, only))))
     together = torch.tensor([[True, False, False], [False, True, True]])
-    torch.testing.assert_close(codec.loss(raw, codec.encode(truth, together)), torch.stack(one_by_one).mean())
+    torch.testing.assert_close(
+        codec.loss(raw, codec.encode(Truth.of_points(truth, together))), torch.stack(one_by_one).mean()
+    )
 
 
 @pytest.mark.parametrize("config", EVERY, ids=label)
@@ -181,7 +183,9 @@ def test_decoding_an_untrained_network_stays_in_reach_of_the_picture(config: Cod
 def coords_loss(kind: str, dx: float, dy: float, **settings: object) -> float:
     """Loss of one point predicted (dx, dy) fractions away from the truth at (0.5, 0.5)."""
     codec = CoordsCodecConfig(loss_kind=kind, **settings).build(shape_for(CoordsCodecConfig()))  # type: ignore[arg-type]
-    target = codec.encode(torch.tensor([[[64.0, 48.0]]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool))
+    target = codec.encode(
+        Truth.of_points(torch.tensor([[[64.0, 48.0]]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool))
+    )
     raw = RawCoords(xy=torch.tensor([[[0.5 + dx, 0.5 + dy]]], dtype=torch.float64))
     return codec.loss(raw, target).item()
 

@@ -15,6 +15,7 @@ from sightline.codecs import CodecConfig
 from sightline.codecs.heatmap import HeatmapCodecConfig
 from sightline.codecs.integral import IntegralCodecConfig
 from sightline.codecs.simcc import SimccCodecConfig
+from sightline.types import Truth
 
 CODECS_WITH_CHOICES = every_codec()
 CELL_PX = 4 * math.sqrt(2) / 2  # from a cell's centre to its corner at stride 4
@@ -36,7 +37,7 @@ NEAR_BORDER = {**BOUNDS, "quarter": CELL_PX + 1e-3, "centroid": 8.0, "soft-argma
 def error_px(config: CodecConfig, points_xy: Tensor) -> Tensor:
     codec = config.build(shape_for(config))
     visible = torch.ones(points_xy.shape[:2], dtype=torch.bool)
-    found = codec.decode(codec.perfect(codec.encode(points_xy, visible)))
+    found = codec.decode(codec.perfect(codec.encode(Truth.of_points(points_xy, visible))))
     assert found.xy.shape == points_xy.shape
     assert ((found.score >= 0) & (found.score <= 1 + 1e-6)).all()
     return torch.linalg.vector_norm(found.xy - points_xy, dim=-1)
@@ -111,17 +112,20 @@ def test_maps_with_different_strides_along_x_and_y_decode_exactly() -> None:
 
     codec = HeatmapCodecConfig(sigma=1.5).build(CodecShape(input_hw=(96, 128), map_hw=(24, 16)))
     points = random_points(count=50, border=10)
-    found = codec.decode(codec.perfect(codec.encode(points, torch.ones(50, 1, dtype=torch.bool))))
+    found = codec.decode(codec.perfect(codec.encode(Truth.of_points(points, torch.ones(50, 1, dtype=torch.bool)))))
     assert (found.xy - points).abs().max() <= 0.02
 
 
 def test_a_target_moves_smoothly_with_its_point() -> None:
     codec = HeatmapCodecConfig(loss_kind="mse").build(MAPS)
     shown = torch.ones(1, 1, dtype=torch.bool)
-    raw = codec.perfect(codec.encode(torch.tensor([[[50.0, 40.0]]]), shown))
+    raw = codec.perfect(codec.encode(Truth.of_points(torch.tensor([[[50.0, 40.0]]]), shown)))
     steps = torch.arange(0, 4.01, 0.25)
     losses = torch.stack(
-        [codec.loss(raw, codec.encode(torch.tensor([[[50.0 + s, 40.0]]]), shown)) for s in steps.tolist()]
+        [
+            codec.loss(raw, codec.encode(Truth.of_points(torch.tensor([[[50.0 + s, 40.0]]]), shown)))
+            for s in steps.tolist()
+        ]
     )
     # A rounded target would give flat pieces with a jump at a cell's edge; this one rises with every quarter pixel.
     assert (losses.diff() > 0).all()
@@ -133,7 +137,7 @@ def test_the_loss_is_least_at_the_truth(config: CodecConfig) -> None:
     codec = config.build(shape_for(config))
     shown = torch.ones(1, 1, dtype=torch.bool)
     truth = torch.tensor([[[61.3, 47.9]]])
-    raw = codec.perfect(codec.encode(truth, shown))
-    at_truth = codec.loss(raw, codec.encode(truth, shown))
+    raw = codec.perfect(codec.encode(Truth.of_points(truth, shown)))
+    at_truth = codec.loss(raw, codec.encode(Truth.of_points(truth, shown)))
     for dx, dy in ((0.2, 0.0), (-0.2, 0.0), (0.0, 0.2), (0.0, -0.2), (7.0, 3.0)):
-        assert codec.loss(raw, codec.encode(truth + torch.tensor([dx, dy]), shown)) > at_truth
+        assert codec.loss(raw, codec.encode(Truth.of_points(truth + torch.tensor([dx, dy]), shown))) > at_truth

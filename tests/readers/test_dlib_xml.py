@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sightline.errors import UserError
-from sightline.readers import read_dataset
+from sightline.readers import detect_format, read_dataset
 
 STYLE = "<?xml-stylesheet type='text/xsl' href='image_metadata_stylesheet.xsl'?>"
 HEAD = f"<?xml version='1.0' encoding='ISO-8859-1'?>\n{STYLE}\n"
@@ -156,5 +156,6 @@ def test_train_and_test_files_are_parts_and_their_union_is_left_out(tmp_path, pi
 
 def test_voc_xml_is_not_taken_for_dlibs(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
-    with pytest.raises(UserError, match="no labels of a known format"):
-        read_dataset(tmp_path)
+    assert detect_format(tmp_path) == "voc"
+    with pytest.raises(UserError, match="'dlib_xml' reads"):
+        read_dataset(tmp_path, format="dlib_xml")

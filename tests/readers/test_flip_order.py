@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.readers import check_flip_order
-from sightline.records import Dataset, Record, Skeleton
+from sightline.records import Dataset, Objects, Record, Skeleton
 
 FACE = np.array([[10.0, 10], [30, 10], [20, 22], [13, 32], [27, 32]])
 SKELETON = Skeleton(names=("le", "re", "nose", "lm", "rm"), flip_pairs=((0, 1), (3, 4)))
@@ -50,3 +50,9 @@ def test_nothing_is_said_without_pairs_or_with_few_records():
     assert check_flip_order(faces(20, swapped={1}, skeleton=replace(SKELETON, flip_pairs=()))) == []
     assert check_flip_order(faces(4, swapped={1})) == []
     assert check_flip_order(faces(0)) == []
+
+
+def test_data_sets_of_boxes_have_no_sides_to_swap():
+    boxes = Objects.of(np.array([[1.0, 2, 3, 4]]), np.array([0]))
+    records = [Record(image_id=f"{i}.png", path=Path(f"{i}.png"), objects=boxes) for i in range(8)]
+    assert check_flip_order(Dataset(root=Path(), format="coco", records=tuple(records), classes=("cell",))) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sightline.drawn.faces import write_drawn_faces
 from sightline.errors import UserError
 from sightline.readers import FORMATS, read_dataset
 
@@ -54,6 +56,19 @@ def test_every_format_refuses_a_folder_that_is_not_its_own(tmp_path, name):
         read_dataset(tmp_path, format=name)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"\x00\x01\x02\xff", b"<", b"{", b"[", b"names"])
+def test_no_format_stumbles_over_files_that_hold_nonsense(tmp_path, name, content):
+    for suffix in ("csv", "json", "xml", "yaml", "txt", "pts", "asf"):
+        (tmp_path / f"a.{suffix}").write_bytes(content)
+    for path in (tmp_path, *sorted(tmp_path.iterdir())):
+        assert FORMATS[name][0](path) in (True, False)
+        with contextlib.suppress(UserError):
+            dataset = read_dataset(path, format=name)
+            assert dataset.records == ()
+            assert dataset.errors
+
+
 def test_a_folder_that_fits_two_formats_asks_which(tmp_path, picture):
     picture(tmp_path / "a.png")
     (tmp_path / "labels.csv").write_text("file,x0,y0\na.png,1,2\n")
@@ -77,6 +92,31 @@ def test_reading_does_not_start_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_formats_of_boxes_and_points_beside_each_other_are_told_apart(tmp_path, picture):
+    """Folders as our own writers leave them, and as exports of labelling tools look."""
+    picture(tmp_path / "a.png")
+    part = "<box top='0' left='0' width='9' height='9'><part name='00' x='1' y='2'/></box>"
+    boxed = "<image id='0' name='a.png' width='64' height='48'><box label='x' xtl='1' ytl='1' xbr='2' ybr='2'/></image>"
+    whole = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": [{"id": 1, "name": "x"}]}
+    region = {"type": "rectanglelabels", "value": {"x": 1, "y": 1, "width": 2, "height": 2, "rectanglelabels": ["x"]}}
+    for format, file, text in (
+        ("dlib_xml", "l.xml", f"<dataset><images><image file='a.png'>{part}</image></images></dataset>"),
+        ("cvat", "l.xml", f"<annotations><version>1.1</version>{boxed}</annotations>"),
+        ("voc", "l.xml", "<annotation><filename>a.png</filename></annotation>"),
+        ("coco", "l.json", json.dumps(whole)),
+        ("coco_keypoints", "l.json", json.dumps(whole | {"categories": [{"id": 1, "name": "x", "keypoints": ["n"]}]})),
+        ("label_studio", "l.json", json.dumps([{"data": {"image": "a.png"}, "annotations": [{"result": [region]}]}])),
+        ("landmark_csv", "l.csv", "file,class,x0,y0\na.png,x,1,2\n"),
+        ("boxes_csv", "l.csv", "file,class,xmin,ymin,xmax,ymax\na.png,x,1,2,3,4\n"),
+        ("yolo", "l.yaml", "train: .\nnames: [x]\n"),
+        ("yolo_pose", "l.yaml", "train: .\nnames: [x]\nkpt_shape: [1, 2]\n"),
+    ):
+        (tmp_path / file).write_text(text)
+        assert [name for name, (detect, _) in FORMATS.items() if detect(tmp_path)] == [format]
+        assert [name for name, (detect, _) in FORMATS.items() if detect(tmp_path / file)] == [format]
+        (tmp_path / file).unlink()
+
+
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the checkout")
 @pytest.mark.parametrize(
@@ -91,3 +131,17 @@ def test_real_data_reads_whole_and_without_complaint(folder, format, records, po
     dataset = read_dataset(REAL / folder)
     assert (dataset.format, len(dataset), len(dataset.skeleton)) == (format, records, points)
     assert not [problem for problem in dataset.problems if problem.severity != "note"]
+
+
+def test_a_picture_has_the_same_name_however_the_path_to_the_data_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    write_drawn_faces(data / "sub", count=2, seed=0, size=32)
+    monkeypatch.chdir(tmp_path / "work")
+    ways = ["../data/sub", str(data / "sub"), "../work/../data/sub", "../data/sub/../sub"]
+    names = [[record.image_id for record in read_dataset(way).records] for way in ways]
+    assert all(name == names[0] for name in names)
+    assert not Path(names[0][0]).is_absolute()

@@ -15,6 +15,7 @@ from sightline.model import build
 from sightline.optim import build_optimizer
 from sightline.recipes import LADDERS, RECIPES, recipe
 from sightline.recipes.ladders import at_rates, regression_vs_heatmap
+from sightline.types import Truth
 
 RUNGS = {rung.recipe: rung for ladder in LADDERS.values() for rung in ladder()}
 
@@ -195,7 +196,9 @@ def test_a_family_makes_two_steps_on_small_pictures(name: str, side: int) -> Non
     truth = torch.rand(2, len(experiment.skeleton.names), 2) * side
     first = [p.detach().clone() for p in model.parameters()]
     for _ in range(2):
-        loss = codec.loss(model(images), codec.encode(truth, torch.ones(truth.shape[:2], dtype=torch.bool)))
+        loss = codec.loss(
+            model(images), codec.encode(Truth.of_points(truth, torch.ones(truth.shape[:2], dtype=torch.bool)))
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from sightline.backbones.convnet import ConvnetBackboneConfig
+from sightline.backbones.resnet_levels import ResnetLevelsConfig
+from sightline.backbones.ssd_basic import SsdBasicBackboneConfig
 from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.backbones.torchvision_net import TorchvisionBackboneConfig
 from sightline.backbones.unet_encoder import UnetEncoderConfig
@@ -17,9 +19,16 @@ BACKBONES: dict[str, type[PieceConfig]] = {
     "torchvision": TorchvisionBackboneConfig,
     "convnet": ConvnetBackboneConfig,
     "unet-encoder": UnetEncoderConfig,
+    "resnet-levels": ResnetLevelsConfig,
+    "ssd-basic": SsdBasicBackboneConfig,
 }
 
 BackboneConfig = Annotated[
-    TimmBackboneConfig | TorchvisionBackboneConfig | ConvnetBackboneConfig | UnetEncoderConfig,
+    TimmBackboneConfig
+    | TorchvisionBackboneConfig
+    | ConvnetBackboneConfig
+    | UnetEncoderConfig
+    | ResnetLevelsConfig
+    | SsdBasicBackboneConfig,
     Field(discriminator="kind"),
 ]

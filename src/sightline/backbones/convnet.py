@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from sightline.backbones.normalisation import MEAN_STD_HELP, MeanStd
 from sightline.pieces import PieceConfig
 from sightline.types import FeatureMaps
 
@@ -41,7 +42,7 @@ class ConvnetBackboneConfig(PieceConfig):
         min_length=1,
     )
     frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field(default="half", description="pixel normalisation")
+    mean_std: MeanStd = Field(default="half", description=MEAN_STD_HELP)
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network, with random weights; `weight_folders` is not looked at."""

@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from sightline.backbones.normalisation import MEAN_STD_HELP, MeanStd
 from sightline.backbones.weights import find_weights, grey_first_conv, load_weights
 from sightline.errors import UserError, unknown_name
 from sightline.pieces import PieceConfig
@@ -30,7 +31,7 @@ class TorchvisionBackboneConfig(PieceConfig):
     weights: str = Field(default="imagenet", description="'imagenet', 'none', or a safetensors file")
     levels: tuple[int, ...] = Field(default=(-1,), min_length=1, description="levels, 0 = finest, -1 = coarsest")
     frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field(default="imagenet", description="pixel normalisation")
+    mean_std: MeanStd = Field(default="imagenet", description=MEAN_STD_HELP)
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network; raises UserError for an unknown name, level, or weights that do not fit."""

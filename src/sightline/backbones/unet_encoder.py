@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from sightline.backbones.normalisation import MEAN_STD_HELP, MeanStd
 from sightline.pieces import PieceConfig, conv_norm_relu
 from sightline.types import FeatureMaps
 
@@ -25,7 +26,7 @@ class UnetEncoderConfig(PieceConfig):
     width: int = Field(default=32, ge=1, description="channels of the first level")
     levels: int = Field(default=5, ge=2, description="number of levels, the bottleneck included")
     frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
-    mean_std: Literal["imagenet", "half", "none"] = Field(default="none", description="pixel normalisation")
+    mean_std: MeanStd = Field(default="none", description=MEAN_STD_HELP)
 
     def build(self, *, channels: int, weight_folders: Sequence[Path]) -> nn.Module:
         """The network, with random weights; `weight_folders` is not looked at."""

@@ -1,16 +1,19 @@
 """Speed, memory and exactness, side by side in one run: only ratios travel between machines.
 
-`sightline bench` prints what `run` returns. Next: cli.py
+`sightline bench` prints what `run` returns. Next: cli/
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sightline.bench.anchor_matching import run_anchor_matching
+from sightline.bench.average_precision import run_average_precision
 from sightline.bench.decode import run_decode
 from sightline.bench.loader import run_loader
 from sightline.bench.result import BenchResult
 from sightline.bench.step import run_step
+from sightline.bench.suppression import run_suppression
 from sightline.bench.targets import run_targets
 from sightline.errors import unknown_name
 
@@ -19,6 +22,9 @@ BENCHMARKS: dict[str, Callable[..., BenchResult]] = {
     "decode": run_decode,
     "loader": run_loader,
     "step": run_step,
+    "anchor-matching": run_anchor_matching,
+    "average-precision": run_average_precision,
+    "suppression": run_suppression,
 }
 
 
@@ -27,7 +33,7 @@ def run(names: Sequence[str], *, quick: bool) -> list[BenchResult]:
 
     Args:
         names: keys of BENCHMARKS.
-        quick: smaller sizes and fewer repeats, all four within 90 seconds.
+        quick: smaller sizes and fewer repeats, each within half a minute.
 
     Raises:
         UserError: an unknown name.

@@ -22,7 +22,7 @@ from sightline.codecs.peaks import Decoder
 from sightline.codecs.protocol import Codec, CodecShape
 from sightline.codecs.simcc import SimccCodecConfig
 from sightline.geometry import cell_centres
-from sightline.types import Raw, RawAxes, RawHeatmaps
+from sightline.types import Points, Raw, RawAxes, RawHeatmaps, Truth
 
 STRIDE, MARGIN = 4, 16  # input pixels; points keep MARGIN from the edge, so that maps are whole
 BAR_PX = 0.02
@@ -52,7 +52,7 @@ def measure(*, batch: int, num_points: int = 68, side: int = 256, repeats: int =
     visible = torch.ones(batch, num_points, dtype=torch.bool)
     rows: list[dict[str, Any]] = []
     for name, way in _ways(side).items():
-        raw = way.codec.perfect(way.codec.encode(points, visible))
+        raw = way.codec.perfect(way.codec.encode(Truth.of_points(points, visible)))
         error = _errors(way.codec, raw, points)
         rows += _perfect_rows(name, way, raw, error, batch=batch, repeats=repeats)
         for std in way.noise:
@@ -104,13 +104,18 @@ def _rounded_rows(ways: dict[str, _Way], points: Tensor, visible: Tensor) -> lis
     for name in ("dark (default)", "argmax"):
         codec = ways[name].codec
         rows.append(
-            _row(f"{name}: rounded targets", _errors(codec, codec.perfect(codec.encode(rounded, visible)), points))
+            _row(
+                f"{name}: rounded targets",
+                _errors(codec, codec.perfect(codec.encode(Truth.of_points(rounded, visible))), points),
+            )
         )
     return rows
 
 
 def _errors(codec: Codec, raw: Raw, points: Tensor) -> Tensor:
-    return (codec.decode(raw).xy - points).norm(dim=-1)
+    found = codec.decode(raw)
+    assert isinstance(found, Points)
+    return (found.xy - points).norm(dim=-1)
 
 
 def _shaken(raw: Raw, std: float, generator: torch.Generator) -> Raw:

@@ -143,7 +143,7 @@ class _Trainer:
         start = time.perf_counter()
         batch = next(batches)
         loaded = time.perf_counter()
-        loss = self.codec.loss(self.model(batch.images), self.codec.encode(batch.points_xy, batch.visible))
+        loss = self.codec.loss(self.model(batch.images), self.codec.encode(batch.truth))
         computed = time.perf_counter()
         loss.backward()
         if self.experiment.train.clip_norm is not None:

@@ -1,4 +1,4 @@
-"""Benchmark results for people. Next: cli.py."""
+"""Benchmark results for people. Next: cli/."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from sightline.bench.dense import LossKind, dense_loss, dense_target, outer_target
 from sightline.codecs.heatmap import HeatmapCodecConfig
 from sightline.codecs.protocol import CodecShape
-from sightline.types import RawHeatmaps
+from sightline.types import RawHeatmaps, Truth
 
 STRIDE, SIGMA = 4.0, 1.5
 Way = Literal["ours", "dense", "outer"]
@@ -71,7 +71,9 @@ def make_ways(case: Case, inputs: Inputs) -> dict[Way, Callable[[], float]]:
     size = {"map_hw": (case.side, case.side), "stride": STRIDE, "sigma": SIGMA}
 
     def ours() -> Tensor:
-        return codec.loss(RawHeatmaps(logits=inputs.logits), codec.encode(inputs.points_xy, inputs.visible))
+        return codec.loss(
+            RawHeatmaps(logits=inputs.logits), codec.encode(Truth.of_points(inputs.points_xy, inputs.visible))
+        )
 
     def dense() -> Tensor:
         return dense_loss(inputs.logits, dense_target(inputs.points_xy, **size), kind=case.loss)

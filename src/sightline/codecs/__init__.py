@@ -6,9 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sightline.codecs.anchor_free import AnchorFreeCodecConfig
+from sightline.codecs.anchors import AnchorsCodecConfig
 from sightline.codecs.coords import CoordsCodecConfig
+from sightline.codecs.faster_rcnn import FasterRcnnCodecConfig
 from sightline.codecs.heatmap import HeatmapCodecConfig
 from sightline.codecs.integral import IntegralCodecConfig
+from sightline.codecs.one_box import OneBoxCodecConfig
 from sightline.codecs.simcc import SimccCodecConfig
 from sightline.codecs.summed_heatmap import SummedHeatmapCodecConfig
 from sightline.pieces import CodecPieceConfig
@@ -19,9 +23,21 @@ CODECS: dict[str, type[CodecPieceConfig]] = {
     "summed-heatmap": SummedHeatmapCodecConfig,
     "integral": IntegralCodecConfig,
     "simcc": SimccCodecConfig,
+    "one-box": OneBoxCodecConfig,
+    "anchor-free": AnchorFreeCodecConfig,
+    "anchors": AnchorsCodecConfig,
+    "faster-rcnn": FasterRcnnCodecConfig,
 }
 
 CodecConfig = Annotated[
-    CoordsCodecConfig | HeatmapCodecConfig | SummedHeatmapCodecConfig | IntegralCodecConfig | SimccCodecConfig,
+    CoordsCodecConfig
+    | HeatmapCodecConfig
+    | SummedHeatmapCodecConfig
+    | IntegralCodecConfig
+    | SimccCodecConfig
+    | OneBoxCodecConfig
+    | AnchorFreeCodecConfig
+    | AnchorsCodecConfig
+    | FasterRcnnCodecConfig,
     Field(discriminator="kind"),
 ]

@@ -15,9 +15,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointCodec, PointTarget, masked_mean
 from sightline.pieces import CodecPieceConfig
-from sightline.types import Points, Raw, RawCoords
+from sightline.types import Points, Raw, RawCoords, Truth
 
 
 class CoordsCodecConfig(CodecPieceConfig):
@@ -38,7 +38,7 @@ class CoordsCodecConfig(CodecPieceConfig):
         return CoordsCodec(self, shape)
 
 
-class CoordsCodec:
+class CoordsCodec(PointCodec):
     """encode -> fractions; loss; decode -> input pixels."""
 
     def __init__(self, config: CoordsCodecConfig, shape: CodecShape) -> None:
@@ -46,9 +46,9 @@ class CoordsCodec:
         height, width = shape.input_hw
         self.size_xy = (float(width), float(height))
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> PointTarget:
+    def encode(self, truth: Truth) -> PointTarget:
         """Pixels to fractions."""
-        return PointTarget(xy=points_xy / points_xy.new_tensor(self.size_xy), visible=visible)
+        return PointTarget(xy=truth.points_xy / truth.points_xy.new_tensor(self.size_xy), visible=truth.visible)
 
     def loss(self, raw: Raw, target: PointTarget | FactorTarget) -> Tensor:
         """Mean over visible points."""

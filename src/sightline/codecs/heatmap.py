@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from sightline.codecs import gaussian
 from sightline.codecs.peaks import Decoder, argmax_cells, decode_maps
-from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointCodec, PointTarget, masked_mean
 from sightline.pieces import CodecPieceConfig
-from sightline.types import Points, Raw, RawHeatmaps
+from sightline.types import Points, Raw, RawHeatmaps, Truth
 
 LOSSES = {"mse": gaussian.mse, "l1": gaussian.l1, "bce": gaussian.bce, "ce": gaussian.cross_entropy}
 
@@ -47,7 +47,7 @@ class HeatmapCodecConfig(CodecPieceConfig):
         return HeatmapCodec(self, shape)
 
 
-class HeatmapCodec:
+class HeatmapCodec(PointCodec):
     """encode -> factors; loss without dense targets; decode by the decoder named."""
 
     def __init__(self, config: HeatmapCodecConfig, shape: CodecShape) -> None:
@@ -55,17 +55,17 @@ class HeatmapCodec:
         self.shape = shape
         self.stride_xy = shape.stride_xy
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> FactorTarget:
+    def encode(self, truth: Truth) -> FactorTarget:
         """The target's row and column factors at the map's resolution."""
         assert self.shape.map_hw is not None
         sides = zip(("x", "y"), reversed(self.shape.map_hw), self.stride_xy, (0, 1), strict=True)
         made = {
-            name: gaussian.nearest_cell(points_xy, count=count, stride=stride, axis=axis)
+            name: gaussian.nearest_cell(truth.points_xy, count=count, stride=stride, axis=axis)
             if self.config.target == "single-pixel"
-            else gaussian.factors(points_xy, count=count, stride=stride, sigma=self.config.sigma, axis=axis)
+            else gaussian.factors(truth.points_xy, count=count, stride=stride, sigma=self.config.sigma, axis=axis)
             for name, count, stride, axis in sides
         }
-        return FactorTarget(x=made["x"], y=made["y"], xy=points_xy, visible=visible)
+        return FactorTarget(x=made["x"], y=made["y"], xy=truth.points_xy, visible=truth.visible)
 
     def loss(self, raw: Raw, target: FactorTarget | PointTarget) -> Tensor:
         """Mean over visible points (and over cells, but for ce, which is one number a map)."""

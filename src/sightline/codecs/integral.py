@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from sightline.codecs import gaussian
 from sightline.codecs.heatmap import HeatmapCodec, HeatmapCodecConfig
 from sightline.codecs.peaks import soft_argmax
-from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointCodec, PointTarget, masked_mean
 from sightline.pieces import CodecPieceConfig
-from sightline.types import Points, Raw, RawHeatmaps
+from sightline.types import Points, Raw, RawHeatmaps, Truth
 
 
 class IntegralCodecConfig(CodecPieceConfig):
@@ -36,7 +36,7 @@ class IntegralCodecConfig(CodecPieceConfig):
         return IntegralCodec(self, shape)
 
 
-class IntegralCodec:
+class IntegralCodec(PointCodec):
     """encode -> factors; loss on the expectation; decode = the expectation."""
 
     def __init__(self, config: IntegralCodecConfig, shape: CodecShape) -> None:
@@ -45,9 +45,9 @@ class IntegralCodec:
         decoder = HeatmapCodecConfig(loss_kind="ce", sigma=config.sigma, decoder="soft-argmax")
         self.inner = HeatmapCodec(decoder, shape)
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> FactorTarget:
+    def encode(self, truth: Truth) -> FactorTarget:
         """As the heatmap codec."""
-        return self.inner.encode(points_xy, visible)
+        return self.inner.encode(truth)
 
     def loss(self, raw: Raw, target: FactorTarget | PointTarget) -> Tensor:
         """L1 in input pixels plus the shape term, mean over visible points."""

@@ -7,20 +7,30 @@ The three agree on stride, sigma and offsets because they stand together; the te
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sightline.types import Points, Raw
+from sightline.types import Boxes, Points, Truth
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecShape:
-    """What a codec must know of the network: input size, and the size of the maps (if any) it gets."""
+    """What a codec must know of the network and the task.
+
+    Attributes:
+        input_hw: the network's input.
+        map_hw: of heatmaps or axes, where the head gives such.
+        levels_hw: of each level of a dense head, finest first.
+        num_classes: of the data set's classes, without a background.
+    """
 
     input_hw: tuple[int, int]
     map_hw: tuple[int, int] | None = None
+    levels_hw: tuple[tuple[int, int], ...] = ()
+    num_classes: int = 0
 
     @property
     def stride_xy(self) -> tuple[float, float]:
@@ -48,23 +58,56 @@ class FactorTarget:
 
 
 class Codec(Protocol):
-    """The contract."""
+    """The contract. A target's type is the codec's own: nobody else looks into it."""
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> PointTarget | FactorTarget:
-        """Truth in input pixels, [B, K, 2] and [B, K], to targets, on the same device."""
+    def encode(self, truth: Truth) -> Any:  # noqa: ANN401
+        """Truth in input pixels to targets, on the same device."""
         ...
 
-    def loss(self, raw: Raw, target: PointTarget | FactorTarget) -> Tensor:
-        """A scalar; points that are not visible do not count, and without any it is 0."""
+    def weight(self, truth: Truth) -> Tensor:
+        """How much the loss of these pictures counts against others': the number of things it is a mean over.
+
+        A batch that is computed in parts, or by several processes, is weighted by it.
+        """
         ...
 
-    def decode(self, raw: Raw) -> Points:
-        """Points in input pixels with a score."""
+    def set_progress(self, share: float) -> None:
+        """Told before every training step how much of the training is done, 0..1. Most codecs do not care."""
         ...
 
-    def perfect(self, target: PointTarget | FactorTarget) -> Raw:
+    def loss(self, raw: Any, target: Any) -> Tensor:  # noqa: ANN401
+        """A scalar; what is not visible or not valid does not count, and where there is nothing it is finite."""
+        ...
+
+    def decode(self, raw: Any) -> Points | Boxes:  # noqa: ANN401
+        """Points or boxes in input pixels, with scores."""
+        ...
+
+    def perfect(self, target: Any) -> Any:  # noqa: ANN401
         """What a flawless network would emit for a target: the codec's own error shows against it."""
         ...
+
+
+class PointCodec:
+    """What all codecs of points share."""
+
+    def weight(self, truth: Truth) -> Tensor:
+        """The visible points: every loss is a mean over them."""
+        return truth.visible.sum()
+
+    def set_progress(self, share: float) -> None:
+        """The loss is the same from first to last."""
+
+
+class BoxCodec:
+    """What most codecs of boxes share."""
+
+    def weight(self, truth: Truth) -> Tensor:
+        """The pictures: one without any object counts too, as all of it is background."""
+        return torch.tensor(len(truth), device=truth.valid.device)
+
+    def set_progress(self, share: float) -> None:
+        """The loss is the same from first to last."""
 
 
 def masked_mean(per_point: Tensor, visible: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from sightline.codecs import gaussian
 from sightline.codecs.peaks import refine_row
-from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget, masked_mean
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointCodec, PointTarget, masked_mean
 from sightline.geometry import cell_centres, index_to_continuous
 from sightline.pieces import CodecPieceConfig
-from sightline.types import Points, Raw, RawAxes
+from sightline.types import Points, Raw, RawAxes, Truth
 
 
 class SimccCodecConfig(CodecPieceConfig):
@@ -37,7 +37,7 @@ class SimccCodecConfig(CodecPieceConfig):
         return SimccCodec(self, shape)
 
 
-class SimccCodec:
+class SimccCodec(PointCodec):
     """encode -> factors; loss = two cross-entropies; decode each axis alone."""
 
     def __init__(self, config: SimccCodecConfig, shape: CodecShape) -> None:
@@ -45,16 +45,16 @@ class SimccCodec:
         self.shape = shape
         self.step_xy = shape.stride_xy
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> FactorTarget:
+    def encode(self, truth: Truth) -> FactorTarget:
         """Gaussians over the bins, each scaled to sum 1."""
         assert self.shape.map_hw is not None
         rows, columns = self.shape.map_hw
         x, y = (
-            gaussian.factors(points_xy, count=count, stride=step, sigma=self.config.sigma_px / step, axis=axis)
+            gaussian.factors(truth.points_xy, count=count, stride=step, sigma=self.config.sigma_px / step, axis=axis)
             for count, step, axis in ((columns, self.step_xy[0], 0), (rows, self.step_xy[1], 1))
         )
         x, y = (g / g.sum(dim=-1, keepdim=True).clamp_min(1e-12) for g in (x, y))
-        return FactorTarget(x=x, y=y, xy=points_xy, visible=visible)
+        return FactorTarget(x=x, y=y, xy=truth.points_xy, visible=truth.visible)
 
     def loss(self, raw: Raw, target: FactorTarget | PointTarget) -> Tensor:
         """Cross-entropy of both axes, mean over visible points."""

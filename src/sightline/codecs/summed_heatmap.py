@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.codecs.heatmap import HeatmapCodec, HeatmapCodecConfig
-from sightline.codecs.protocol import CodecShape, FactorTarget, PointTarget
+from sightline.codecs.protocol import CodecShape, FactorTarget, PointCodec, PointTarget
 from sightline.pieces import CodecPieceConfig
-from sightline.types import Points, Raw, RawHeatmaps
+from sightline.types import Points, Raw, RawHeatmaps, Truth
 
 
 class SummedHeatmapCodecConfig(CodecPieceConfig):
@@ -34,15 +34,15 @@ class SummedHeatmapCodecConfig(CodecPieceConfig):
         return SummedHeatmapCodec(self, shape)
 
 
-class SummedHeatmapCodec:
+class SummedHeatmapCodec(PointCodec):
     """Encodes and decodes like the heatmap codec; only the loss adds the maps up."""
 
     def __init__(self, config: SummedHeatmapCodecConfig, shape: CodecShape) -> None:
         self.inner = HeatmapCodec(HeatmapCodecConfig(loss_kind="ce", sigma=config.sigma, decoder="argmax"), shape)
 
-    def encode(self, points_xy: Tensor, visible: Tensor) -> FactorTarget:
+    def encode(self, truth: Truth) -> FactorTarget:
         """As the heatmap codec."""
-        return self.inner.encode(points_xy, visible)
+        return self.inner.encode(truth)
 
     def loss(self, raw: Raw, target: FactorTarget | PointTarget) -> Tensor:
         """Cross-entropy of the summed map over its cells against the summed target scaled to 1."""

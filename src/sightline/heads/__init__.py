@@ -7,14 +7,34 @@ from typing import Annotated
 from pydantic import Field
 
 from sightline.heads.axes import AxesHeadConfig
+from sightline.heads.decoupled import DecoupledHeadConfig
+from sightline.heads.faster_rcnn import FasterRcnnHeadConfig
 from sightline.heads.heatmap import HeatmapHeadConfig
 from sightline.heads.mlp import MlpHeadConfig
+from sightline.heads.one_box import OneBoxHeadConfig
+from sightline.heads.retina import RetinaHeadConfig
+from sightline.heads.ssd import SsdHeadConfig
 from sightline.pieces import HeadPieceConfig
 
 HEADS: dict[str, type[HeadPieceConfig]] = {
     "mlp": MlpHeadConfig,
     "heatmap": HeatmapHeadConfig,
     "axes": AxesHeadConfig,
+    "one-box": OneBoxHeadConfig,
+    "decoupled": DecoupledHeadConfig,
+    "ssd": SsdHeadConfig,
+    "retina": RetinaHeadConfig,
+    "faster-rcnn": FasterRcnnHeadConfig,
 }
 
-HeadConfig = Annotated[MlpHeadConfig | HeatmapHeadConfig | AxesHeadConfig, Field(discriminator="kind")]
+HeadConfig = Annotated[
+    MlpHeadConfig
+    | HeatmapHeadConfig
+    | AxesHeadConfig
+    | OneBoxHeadConfig
+    | DecoupledHeadConfig
+    | SsdHeadConfig
+    | RetinaHeadConfig
+    | FasterRcnnHeadConfig,
+    Field(discriminator="kind"),
+]

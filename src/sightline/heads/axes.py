@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from sightline.pieces import HeadPieceConfig, conv_norm_relu
+from sightline.pieces import HeadPieceConfig, HeadShape, conv_norm_relu
 from sightline.types import FeatureMaps, FeatureSpec, RawAxes
 
 
@@ -27,9 +27,9 @@ class AxesHeadConfig(HeadPieceConfig):
     emits: ClassVar[type] = RawAxes
     min_cells: ClassVar[int] = 2
 
-    def build(self, spec: FeatureSpec, *, num_points: int, input_hw: tuple[int, int]) -> nn.Module:
+    def build(self, spec: FeatureSpec, *, shape: HeadShape) -> nn.Module:
         """The head for the finest map."""
-        return AxesHead(self, spec, num_points=num_points, input_hw=input_hw)
+        return AxesHead(self, spec, num_points=shape.num_points, input_hw=shape.input_hw)
 
 
 class AxesHead(nn.Module):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from sightline.pieces import HeadPieceConfig, conv_norm_relu
+from sightline.pieces import HeadPieceConfig, HeadShape, conv_norm_relu
 from sightline.types import FeatureMaps, FeatureSpec, RawHeatmaps
 
 
@@ -29,9 +29,9 @@ class HeatmapHeadConfig(HeadPieceConfig):
     emits: ClassVar[type] = RawHeatmaps
     min_cells: ClassVar[int] = 4
 
-    def build(self, spec: FeatureSpec, *, num_points: int, input_hw: tuple[int, int]) -> nn.Module:
+    def build(self, spec: FeatureSpec, *, shape: HeadShape) -> nn.Module:
         """The head for the finest map."""
-        return HeatmapHead(self, spec, num_points=num_points)
+        return HeatmapHead(self, spec, num_points=shape.num_points)
 
 
 class HeatmapHead(nn.Module):

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sightline.errors import UserError
-from sightline.pieces import HeadPieceConfig
+from sightline.pieces import HeadPieceConfig, HeadShape
 from sightline.types import FeatureMaps, FeatureSpec, RawCoords
 
 
@@ -35,9 +35,9 @@ class MlpHeadConfig(HeadPieceConfig):
     emits: ClassVar[type] = RawCoords
     min_cells: ClassVar[int] = 1
 
-    def build(self, spec: FeatureSpec, *, num_points: int, input_hw: tuple[int, int]) -> nn.Module:
+    def build(self, spec: FeatureSpec, *, shape: HeadShape) -> nn.Module:
         """The head for the coarsest map."""
-        return MlpHead(self, spec, num_points=num_points)
+        return MlpHead(self, spec, num_points=shape.num_points)
 
 
 class MlpHead(nn.Module):

@@ -12,13 +12,19 @@ from pathlib import Path
 
 from sightline.errors import UserError, unknown_name
 from sightline.readers import (
+    boxes_csv,
+    coco,
     coco_keypoints,
+    cvat,
     deeplabcut,
     dlib_xml,
     imm_asf,
     kaggle_csv,
+    label_studio,
     landmark_csv,
     pts,
+    voc,
+    yolo,
     yolo_pose,
 )
 from sightline.readers.flip_order import check_flip_order
@@ -39,12 +45,21 @@ FORMATS: dict[str, tuple[Detect, Read]] = {
     "deeplabcut": (deeplabcut.detect, deeplabcut.read),
     "coco_keypoints": (coco_keypoints.detect, coco_keypoints.read),
     "yolo_pose": (yolo_pose.detect, yolo_pose.read),
+    "coco": (coco.detect, coco.read),
+    "voc": (voc.detect, voc.read),
+    "yolo": (yolo.detect, yolo.read),
+    "boxes_csv": (boxes_csv.detect, boxes_csv.read),
+    "label_studio": (label_studio.detect, label_studio.read),
+    "cvat": (cvat.detect, cvat.read),
 }
 
 _LOOKED_FOR = {
     module.FORMAT: module.LOOKED_FOR
-    for module in (landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose)
-}
+    for module in (
+        landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose,
+        coco, voc, yolo, boxes_csv, label_studio, cvat,
+    )
+}  # fmt: skip
 
 # Where both fit, the left one is meant: a submission comes with the XML that names its pictures,
 # and iBUG's own archives keep .pts files beside the pictures of their XML.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sightline.readers.texts import read_start
 from sightline.records import Dataset, Problem, Record, Severity, Skeleton
 from sightline.skeletons import skeleton
 
+NO_LABEL = "has no label"
 # Label files that are only searched for names may be in any encoding, but not without end.
 _WHOLE = 2**28
 _PICTURE_NAME = re.compile(
@@ -175,14 +176,14 @@ def assemble(
             continue
         earlier.append(draft)
         object_id = image_id if len(earlier) == 1 else f"{image_id}#{len(earlier)}"
-        size_hw = _checked_size(path, draft=draft, image_id=image_id, findings=findings)
+        size_hw = checked_size(path, said_hw=draft.size_hw, where=draft.source, image_id=image_id, findings=findings)
         if size_hw is not None:
             records.append(_record(draft, path=path, image_id=object_id, size_hw=size_hw, fractions=fractions))
     if not records and not findings.problems:
         raise UserError(f"{root} holds no labels: its {format} files are empty. Give data with at least one picture.")
     for record in records:
         _check_points(record, findings=findings)
-    _report_unlabelled(seen, pictures=pictures, findings=findings, elsewhere=labelled_elsewhere)
+    report_unlabelled(seen, pictures=pictures, findings=findings, elsewhere=labelled_elsewhere)
     return Dataset(
         root=root, format=format, records=tuple(records), skeleton=skeleton, problems=tuple(findings.problems)
     )
@@ -204,18 +205,28 @@ def _unlabelled(draft: Draft, count: int) -> Draft:
     )
 
 
-def _checked_size(path: Path, *, draft: Draft, image_id: str, findings: Findings) -> tuple[int, int] | None:
-    """The picture's size from its header; None, with an error, where there is no header."""
+def checked_size(
+    path: Path, *, said_hw: tuple[int, int] | None, where: str, image_id: str, findings: Findings
+) -> tuple[int, int] | None:
+    """A picture's size from its header; None, with an error, where there is no header.
+
+    Args:
+        path: the picture.
+        said_hw: what the label file claims; a warning where it is not so.
+        where: the place in the label file.
+        image_id: how tables call the picture.
+        findings: takes the error or the warning.
+    """
     try:
         size_hw = read_size(path)
     except ImageError as error:
-        findings.error(error.fault, draft.source, str(error), image_id=image_id)
+        findings.error(error.fault, where, str(error), image_id=image_id)
         return None
-    if draft.size_hw is not None and draft.size_hw != size_hw:
-        (said_h, said_w), (height, width) = draft.size_hw, size_hw
+    if said_hw is not None and said_hw != size_hw:
+        (said_h, said_w), (height, width) = said_hw, size_hw
         turned = " (the label file ignores the EXIF rotation)" if (said_h, said_w) == (width, height) else ""
         message = f"the label file says {said_w} x {said_h} pixels, the picture has {width} x {height}{turned}"
-        findings.warning("image-size-mismatch", draft.source, message, image_id=image_id)
+        findings.warning("image-size-mismatch", where, message, image_id=image_id)
     return size_hw
 
 
@@ -258,10 +269,10 @@ def _check_points(record: Record, *, findings: Findings) -> None:
         findings.warning("point-off-image", record.source, message, image_id=record.image_id)
 
 
-def _report_unlabelled(
-    seen: dict[Path, list[Draft]], *, pictures: Pictures, findings: Findings, elsewhere: Iterable[Path]
+def report_unlabelled(
+    seen: Collection[Path], *, pictures: Pictures, findings: Findings, elsewhere: Iterable[Path], why: str = NO_LABEL
 ) -> None:
-    """Warn of pictures that lie among labelled ones but that no label names."""
+    """Warn of pictures that lie among labelled ones but that no label names; `why` ends the sentence."""
     folders = dict.fromkeys(path.parent for path in seen)
     unlabelled = [path for folder in folders for path in pictures.in_folder(folder) if path not in seen]
     # A problem that names a picture already says more than that its label is missing.
@@ -275,4 +286,4 @@ def _report_unlabelled(
     for path in unlabelled:
         image_id = pictures.name_of(path)
         if path.name not in named_elsewhere and path not in named:
-            findings.warning("label-missing", image_id, f"'{image_id}' has no label", image_id=image_id)
+            findings.warning("label-missing", image_id, f"'{image_id}' {why}", image_id=image_id)

@@ -18,15 +18,16 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import Box, index_to_continuous
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
+from sightline.readers.json_stream import Entry, mentions, read_lists
 from sightline.readers.pictures import Pictures
-from sightline.readers.texts import choose_label_files, is_finite, read_text
+from sightline.readers.texts import choose_label_files, is_finite
 from sightline.records import Dataset, Skeleton
 from sightline.skeletons import skeleton_for
 
 FORMAT = "coco_keypoints"
 LOOKED_FOR = 'a JSON with "images", "annotations" and "keypoints" (COCO), in the folder or in annotations/'
 
-Entry = Mapping[str, object]
+Entries = Mapping[str, Sequence[Entry]]
 
 
 def detect(path: Path) -> bool:
@@ -49,7 +50,7 @@ def read(path: Path) -> Dataset:
     findings, drafts, folders = Findings(), [], [folder]
     skeletons: list[Skeleton] = []
     for file, split in chosen:
-        data = _load(file)
+        data = read_lists(file, ("images", "annotations", "categories"), drop=("segmentation",))
         where = place(file, root)
         category = _category(data, file=file)
         skeletons.append(_skeleton(category, data=data, findings=findings, where=where))
@@ -85,37 +86,13 @@ def _is_coco(file: Path) -> bool:
     """Whether a JSON speaks of annotations and keypoints, wherever in it."""
     if file.suffix.lower() != ".json" or not file.is_file() or file.name.startswith("."):
         return False
-    data = file.read_bytes()
-    return b'"annotations"' in data and b'"keypoints"' in data
+    return mentions(file, "annotations", "keypoints")
 
 
-def _load(file: Path) -> Entry:
-    """The JSON's top-level object, with lists of objects where COCO has them."""
-    try:
-        data = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{file}:{error.lineno} is not JSON: {error.msg}. The file may be cut off; copy or export it again."
-        ) from error
-    for key in ("images", "annotations", "categories"):
-        value = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            raise UserError(
-                f"{file} has no list of objects '{key}'. Expected COCO's images, annotations and categories."
-            )
-    return data
-
-
-def _entries(data: Entry, key: str) -> Sequence[Entry]:
-    value = data[key]
-    assert isinstance(value, list)
-    return value
-
-
-def _category(data: Entry, *, file: Path) -> Entry:
+def _category(data: Entries, *, file: Path) -> Entry:
     """The one set of keypoints that annotations use; COCO allows several, one model has one."""
-    used = {annotation.get("category_id") for annotation in _entries(data, "annotations")}
-    with_points = [category for category in _entries(data, "categories") if category.get("keypoints")]
+    used = {annotation.get("category_id") for annotation in data["annotations"]}
+    with_points = [category for category in data["categories"] if category.get("keypoints")]
     met = [category for category in with_points if category.get("id") in used] or with_points
     sets = {json.dumps(category.get("keypoints")): category for category in met}
     if len(sets) > 1:
@@ -127,13 +104,11 @@ def _category(data: Entry, *, file: Path) -> Entry:
     return met[0] if met else {}
 
 
-def _skeleton(category: Entry, *, data: Entry, findings: Findings, where: str) -> Skeleton:
+def _skeleton(category: Entry, *, data: Entries, findings: Findings, where: str) -> Skeleton:
     """Names and edges of the category; names count points where it gives none."""
     listed = category.get("keypoints")
     if not isinstance(listed, list):
-        counts = [
-            len(points) for entry in _entries(data, "annotations") if isinstance(points := entry.get("keypoints"), list)
-        ]
+        counts = [len(points) for entry in data["annotations"] if isinstance(points := entry.get("keypoints"), list)]
         count = max(set(counts), key=counts.count) // 3 if counts else 0
         return numbered_skeleton(count, findings=findings, where=where)
     names = tuple(str(name) for name in listed)
@@ -151,11 +126,11 @@ def _skeleton(category: Entry, *, data: Entry, findings: Findings, where: str) -
     return replace(known, edges=tuple(edges)) if edges else known
 
 
-def _drafts(data: Entry, *, count: int, where: str, findings: Findings) -> list[Draft]:
+def _drafts(data: Entries, *, count: int, where: str, findings: Findings) -> list[Draft]:
     """Every annotation with points, in the order of the pictures."""
     mine: dict[object, list[tuple[int, Entry]]] = {}
     crowds = without_points = 0
-    for index, annotation in enumerate(_entries(data, "annotations")):
+    for index, annotation in enumerate(data["annotations"]):
         if annotation.get("iscrowd"):
             crowds += 1
         elif not annotation.get("keypoints") or annotation.get("num_keypoints") == 0:
@@ -167,7 +142,7 @@ def _drafts(data: Entry, *, count: int, where: str, findings: Findings) -> list[
     if without_points:
         findings.note("annotation-skipped", where, f"{without_points} annotations without labelled points are left out")
     drafts = []
-    for index, image in enumerate(_entries(data, "images")):
+    for index, image in enumerate(data["images"]):
         drafts += _drafts_of_image(
             image, index=index, annotations=mine.pop(image.get("id"), []), count=count, where=where, findings=findings
         )

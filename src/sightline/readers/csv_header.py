@@ -115,6 +115,12 @@ class Columns:
         return None
 
 
+def point_columns(header: Sequence[str]) -> list[int]:
+    """The positions of the columns of points that have an x and a y."""
+    complete = (found for found in _axes(header).values() if {"x", "y"} <= set(found))
+    return sorted(position for found in complete for position in found.values())
+
+
 def looks_like_landmarks(header: Sequence[str]) -> bool:
     """Whether there is a file column and at least one point's x and y."""
     lower = {cell.lower() for cell in header}

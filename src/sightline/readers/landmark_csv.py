@@ -22,6 +22,7 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import Box, index_to_continuous
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
+from sightline.readers.box_header import looks_like_boxes
 from sightline.readers.csv_header import (
     BOX_COLUMNS,
     BOX_SIZE_COLUMNS,
@@ -94,7 +95,8 @@ def _files(path: Path) -> list[Path]:
         if file.suffix.lower() == ".csv"
         and not file.name.startswith(".")
         and file.is_file()
-        and looks_like_landmarks(read_header(file))
+        and looks_like_landmarks(header := read_header(file))
+        and not looks_like_boxes(header)
     ]
 
 

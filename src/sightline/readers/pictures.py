@@ -7,6 +7,7 @@ Next: assemble.py
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -44,7 +45,7 @@ class Pictures:
         if clean.is_absolute() and Path(clean).is_file():
             # Below the root it must be the path that a relative name gives, to be known as a double.
             root = self.root.absolute()
-            return self.root / Path(clean).relative_to(root) if clean.is_relative_to(root) else Path(clean)
+            return _normal(self.root / Path(clean).relative_to(root)) if clean.is_relative_to(root) else Path(clean)
         parts = clean.parts
         for start in range(len(parts)):
             tail = PurePosixPath(*parts[start:])
@@ -75,7 +76,7 @@ class Pictures:
     def name_of(self, path: Path) -> str:
         """How tables call a picture: its path below the root, with `/`."""
         try:
-            return path.relative_to(self.root).as_posix()
+            return _normal(path).relative_to(_normal(self.root)).as_posix()
         except ValueError:
             return path.as_posix()
 
@@ -84,7 +85,7 @@ class Pictures:
         exact = folder / name
         if exact.is_file():
             # `..` in a name must not give one picture two paths, and so two records.
-            return exact if ".." not in exact.parts else exact.resolve()
+            return _normal(exact)
         return self._listing(folder).get(name.lower())
 
     def _listing(self, folder: Path) -> dict[str, Path]:
@@ -101,6 +102,11 @@ class Pictures:
         for path in list_images(self.root):
             found.setdefault(path.name.lower(), []).append(path)
         return found
+
+
+def _normal(path: Path) -> Path:
+    """The path without detours through `..`; one that leads out of the working folder keeps them in front."""
+    return Path(os.path.normpath(path))
 
 
 def files_below(root: Path, *, suffixes: Iterable[str]) -> list[Path]:

@@ -146,6 +146,11 @@ def split_of_name(stem: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def part_of_name(name: str) -> str:
+    """A part of the data as `split` calls it: "valid" and "validation" are "val"; other names stay as they are."""
+    return _SPLIT_WORDS.get(name.lower(), name)
+
+
 def choose_label_files(files: Sequence[Path], *, what: str) -> list[tuple[Path, str | None]]:
     """Which of a folder's label files to read, and the part of the data set each one is.
 

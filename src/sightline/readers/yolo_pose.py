@@ -9,7 +9,7 @@ In: a folder with data.yaml or config.yaml, or the YAML. Out: a Dataset. Next: f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,10 @@ import numpy as np
 
 from sightline.errors import UserError
 from sightline.geometry import Box
-from sightline.images import list_images
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
 from sightline.readers.pictures import Pictures
-from sightline.readers.texts import is_finite, number, read_start, read_text, read_yaml
+from sightline.readers.texts import is_finite, number, read_text, read_yaml
+from sightline.readers.yolo_layout import label_of, pictures_of, root_of, yaml_files
 from sightline.records import Dataset, Skeleton
 from sightline.skeletons import skeleton_for
 
@@ -58,13 +58,13 @@ def read(path: Path) -> Dataset:
         found = f"holds several ({names}): give the path of one" if files else "is not one"
         raise UserError(f"'{FORMAT}' reads {LOOKED_FOR}; {path} {found}.")
     config = read_yaml(files[0])
-    root = _root(config, file=files[0])
+    root = root_of(config, file=files[0])
     where = place(files[0], root)
     shape = _shape(config.get("kpt_shape"), where=str(files[0]))
     findings, drafts = Findings(), []
     skeleton = _skeleton(config, shape=shape, where=where, findings=findings)
     for split in ("train", "val", "test"):
-        for picture in _pictures(config.get(split), root=root, split=split, file=files[0], findings=findings):
+        for picture in pictures_of(config.get(split), root=root, split=split, file=files[0], findings=findings):
             drafts += _drafts(picture, root=root, shape=shape, split=split, findings=findings)
     if not drafts and not findings.has_errors:
         raise UserError(
@@ -83,26 +83,7 @@ def read(path: Path) -> Dataset:
 
 def _files(path: Path) -> list[Path]:
     """The YAML files with kpt_shape: the path itself, or those directly in it."""
-    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [
-        file
-        for file in candidates
-        if file.suffix.lower() in (".yaml", ".yml")
-        and file.is_file()
-        and "kpt_shape" in read_start(file, characters=65536)
-    ]
-
-
-def _root(config: Mapping[str, object], *, file: Path) -> Path:
-    """What `path` says, where that is there; else the YAML's folder (data sets get moved)."""
-    said = config.get("path")
-    if isinstance(said, str) and said.strip():
-        for root in (file.parent / said, Path(said)):
-            if root.is_dir() and any(
-                isinstance(config.get(s), str) and (root / str(config[s])).exists() for s in ("train", "val")
-            ):
-                return root if root.is_absolute() else Path(*root.parts)
-    return file.parent
+    return yaml_files(path, is_wanted=lambda start: "kpt_shape" in start)
 
 
 def _shape(value: object, *, where: str) -> _Shape:
@@ -139,46 +120,9 @@ def _skeleton(config: Mapping[str, object], *, shape: _Shape, where: str, findin
     return replace(known, flip_pairs=tuple((i, other) for i, other in enumerate(flip) if i < other))
 
 
-def _pictures(value: object, *, root: Path, split: str, file: Path, findings: Findings) -> Iterator[Path]:
-    """The pictures of one part: a folder, a text file with a list, or several of these."""
-    for entry in value if isinstance(value, list) else [value]:
-        if entry is None:
-            continue
-        said = Path(str(entry).replace("\\", "/"))
-        # Exported data often say ../train/images for a folder that lies beside the YAML.
-        trimmed = Path(*[part for part in said.parts if part != ".."])
-        found = next((p for p in (root / said, file.parent / said, file.parent / trimmed) if p.exists()), None)
-        if found is None:
-            # Many copies of a data set come with only some of its parts.
-            findings.warning(
-                "split-missing", place(file, root), f"{split}: there is no '{entry}'; this part is left out"
-            )
-        elif found.is_dir():
-            yield from (Path(picture) for picture in list_images(found))
-        else:
-            finder = Pictures(root, folders=[found.parent])
-            for line, text in enumerate(read_text(found).splitlines(), start=1):
-                if not text.strip():
-                    continue
-                if (picture := finder.find(text)) is not None:
-                    yield picture
-                else:
-                    where = place(found, root, line=line)
-                    findings.error("image-missing", where, f"there is no picture '{text.strip()}'")
-
-
-def _label_of(picture: Path) -> Path:
-    """Where a picture's labels lie: `images` in its path becomes `labels`; else beside it."""
-    parts = list(picture.parts)
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] == "images":
-            return Path(*parts[:index], "labels", *parts[index + 1 :]).with_suffix(".txt")
-    return picture.with_suffix(".txt")
-
-
 def _drafts(picture: Path, *, root: Path, shape: _Shape, split: str, findings: Findings) -> list[Draft]:
     """The objects of one picture; one without points where it has no label file or an empty one."""
-    label = _label_of(picture)
+    label = label_of(picture, root=root)
     name = place(picture, root)
     where = place(label, root)
     listing = f"{split}:{name}"

@@ -21,13 +21,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 12, 28, 42
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line: `tone` picks the colour (a, b or c), `dots` marks the values themselves."""
+    """One line: `tone` picks its looks (a, b, c, or k0 to k6), `dots` marks the values, `ring` one place near it."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     tone: str = "a"
     dots: bool = False
+    ring: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +76,11 @@ def suits_log(values: Sequence[float]) -> bool:
 
 def line_chart(
     series: Sequence[Series], *, title: str, x_label: str, y_label: str, from_zero: bool = False,
-    marks: Sequence[tuple[float, str]] = (),
+    marks: Sequence[tuple[float, str]] = (), is_unit: bool = False,
 ) -> str:  # fmt: skip
     """A chart of one or more lines with a legend; `marks` are labelled vertical lines.
+
+    With `is_unit` both axes go from 0 to 1.
 
     The values travel along as JSON, for the page's script to read out under the pointer.
     """
@@ -86,13 +89,15 @@ def line_chart(
     start = 0.0 if 0 <= min(xs) < 0.1 * max(xs) else min(xs)
     x_axis = linear_axis(start, max(xs))
     x_axis = Axis(low=start, high=max(xs), ticks=x_axis.ticks) if max(xs) > start else x_axis
-    if not from_zero and suits_log(ys):
+    if is_unit:
+        x_axis = y_axis = linear_axis(0.0, 1.0)
+    elif not from_zero and suits_log(ys):
         y_axis = log_axis(min(ys), max(ys))
     else:
         y_axis = linear_axis(0.0 if from_zero else min(ys), max(ys))
     lines = "".join(_line(line, x_axis=x_axis, y_axis=y_axis) for line in series)
     body = _frame(x_axis, y_axis, x_label=x_label, y_label=y_label + (" (log)" if y_axis.is_log else ""))
-    body += "".join(_mark(x, text, x_axis=x_axis) for x, text in marks if x_axis.low <= x <= x_axis.high)
+    lines += "".join(_mark(x, text, x_axis=x_axis) for x, text in marks if x_axis.low <= x <= x_axis.high)
     legend = "".join(f'<li class="tone-{line.tone}">{escape(line.name)}</li>' for line in series)
     data = {
         "x": x_label,
@@ -115,9 +120,9 @@ def line_chart(
     )
 
 
-def interval_ruler(*, value: float, low: float, high: float, label: str) -> str:
-    """A value and its interval on a ruler, from 0."""
-    axis = linear_axis(0.0, high * 1.25, count=6)
+def interval_ruler(*, value: float, low: float, high: float, label: str, end: float | None = None) -> str:
+    """A value and its interval on a ruler, from 0 to `end`, or to a little above the interval."""
+    axis = linear_axis(0.0, end or high * 1.25, count=6)
     width, y = 480, 20
 
     def at(v: float) -> float:
@@ -210,6 +215,9 @@ def _line(series: Series, *, x_axis: Axis, y_axis: Axis) -> str:
         drawn += "".join(
             f'<circle class="dot tone-{series.tone}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for x, y in places
         )
+    if series.ring is not None:
+        x, y = _px(series.ring[0], x_axis), _py(series.ring[1], y_axis)
+        drawn += f'<circle class="ring tone-{series.tone}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
     return drawn
 
 

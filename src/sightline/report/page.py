@@ -12,18 +12,44 @@ from importlib.resources import files
 from pathlib import Path
 
 from sightline.files import write_atomically
-from sightline.report import sections, story
+from sightline.report import anchor_section, box_mistakes, box_sections, curves, sections, story
 from sightline.report.run_folder import RunFolder, read_run_folder
+from sightline.report.values import Task
 
+Make = Callable[[RunFolder], str]
 # Anchor, title, what makes it, and what to say when the run has nothing to show there.
-_SECTIONS: tuple[tuple[str, str, Callable[[RunFolder], str], str], ...] = (
+_FIRST: tuple[tuple[str, str, Make, str], ...] = (
     ("metrics", "Metrics", sections.metric_table, "no evaluation"),
     ("training", "Training", story.training, "no run.json"),
-    ("curves", "Curves", sections.training_curves, "nothing was logged"),
-    ("distribution", "Distribution", sections.error_curve, "no error curve"),
-    ("points", "Error per point", sections.error_per_point, "no error per point"),
-    ("pictures", "Pictures", story.pictures, "no predictions"),
-    ("budget", "Error budget", sections.error_budget, "no error budget"),
+    ("curves", "Curves", curves.training_curves, "nothing was logged"),
+)
+_OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
+    "points": (
+        ("distribution", "Distribution", sections.error_curve, "no error curve"),
+        ("points", "Error per point", sections.error_per_point, "no error per point"),
+        ("pictures", "Pictures", story.pictures, "no predictions"),
+        ("budget", "Error budget", sections.error_budget, "no error budget"),
+    ),
+    "boxes": (
+        ("precision-recall", "Precision and recall", box_sections.precision_recall_curves, "no curves"),
+        ("classes", "Classes", box_sections.classes, "no table of classes"),
+        ("mistakes", "Mistakes", box_mistakes.mistakes, "no kinds of mistakes"),
+        ("confusion", "Confusion", box_mistakes.confused, "no confusion matrix"),
+        ("pictures", "Pictures", story.pictures, "no predictions"),
+        ("scores", "Scores", box_sections.scores, "no calibration"),
+        ("labels", "Labels", box_sections.labels, "no label statistics"),
+        ("anchors", "Anchors", anchor_section.anchors, "no anchors were looked at"),
+    ),
+    "one-box": (
+        ("distribution", "Distribution", box_sections.iou_reached, "no IoU curve"),
+        ("classes", "Classes", box_sections.classes, "no table of classes"),
+        ("confusion", "Confusion", box_mistakes.confused, "no confusion matrix"),
+        ("pictures", "Pictures", story.pictures, "no predictions"),
+        ("scores", "Scores", box_sections.scores, "no calibration"),
+        ("labels", "Labels", box_sections.labels, "no label statistics"),
+    ),
+}
+_LAST: tuple[tuple[str, str, Make, str], ...] = (
     ("inside", "Inside the network", story.inside, "no score maps or filters"),
     ("settings", "Settings", story.settings, "no config.yaml"),
 )
@@ -49,7 +75,7 @@ def write_report(run_dir: Path) -> Path:
 
 def render(run: RunFolder) -> str:
     """The whole page."""
-    made = [(anchor, title, make(run), gap) for anchor, title, make, gap in _SECTIONS]
+    made = [(anchor, title, make(run), gap) for anchor, title, make, gap in (*_FIRST, *_OF_TASK[run.task], *_LAST)]
     there = [(anchor, title, html) for anchor, title, html, _ in made if html]
     gaps = [f"{title.lower()} ({gap})" for _, title, html, gap in made if not html]
     links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
@@ -63,7 +89,8 @@ def render(run: RunFolder) -> str:
     name = str(recipe or run.path.resolve().name)
     origin = f'<p class="origin">Run <b>{escape(run.path.resolve().name)}</b></p>'
     asset = files("sightline.report")
-    style = asset.joinpath("style.css").read_text(encoding="utf-8")
+    sheets = ("style.css",) if run.task == "points" else ("style.css", "boxes.css")
+    style = "".join(asset.joinpath(name).read_text(encoding="utf-8") for name in sheets)
     script = asset.joinpath("report.js").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -2,7 +2,7 @@
 
 A picture and its points are one SVG in pixels of the original file, so that they cannot shift
 against each other, and truth and prediction can be shown and hidden.
-Next: sections.py
+Next: tables.py
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 
 from sightline.geometry import Box, box_around, enlarge, fit_aspect
 from sightline.images import ImageError, read_image
-from sightline.report.run_folder import Heatmaps, Row, number
+from sightline.report.run_folder import Heatmaps
+from sightline.report.values import Row, number
 from sightline.report.words import Metric
 
 _TILE_SIDE = 320
@@ -40,8 +41,7 @@ def tile(entry: Row, *, roots: Sequence[Path], metric: Metric, edges: Sequence[t
     predicted = np.asarray(entry["predicted_xy"], dtype=float).reshape(-1, 2)
     visible = np.asarray(entry["visible"], dtype=bool)
     name = str(entry.get("image_id", "?"))
-    picture, complaint = _read(str(entry.get("path", "")), roots=roots)
-    size_hw = picture.shape[:2] if picture is not None else _size_hw(entry)
+    picture, complaint, size_hw = picture_of(entry, roots=roots)
     x0, y0, x1, y1 = _crop_box(truth[visible], predicted, box_xyxy=entry.get("box_xyxy"), size_hw=size_hw)
     side = x1 - x0
     inner = _embedded(picture, box_xyxy=(x0, y0, x1, y1)) if picture is not None else ""
@@ -57,6 +57,21 @@ def tile(entry: Row, *, roots: Sequence[Path], metric: Metric, edges: Sequence[t
         f"</button>{note}<figcaption><b>{caption}</b>"
         f'<span title="{safe}"><bdi>{escape(name)}</bdi></span></figcaption></figure>'
     )
+
+
+def picture_of(entry: Row, *, roots: Sequence[Path]) -> tuple[np.ndarray | None, str, tuple[int, int]]:
+    """The picture of a row of predictions.json or None, what is wrong with it, and its size (1 x 1 if unknown)."""
+    picture, complaint = _read(str(entry.get("path", "")), roots=roots)
+    if picture is None:
+        return None, complaint, _size_hw(entry)
+    return picture, complaint, (picture.shape[0], picture.shape[1])
+
+
+def embedded(picture: np.ndarray, *, most_pixels: int) -> str:
+    """A whole picture as an SVG image at its own place in original pixels."""
+    height, width = picture.shape[:2]
+    part = _at_most(picture, side=max(height, width) * min(1.0, (most_pixels / (height * width)) ** 0.5))
+    return f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="{_jpeg_uri(part)}"/>'
 
 
 def heatmap_panel(heatmaps: Heatmaps, *, names: Sequence[str]) -> str:
@@ -197,7 +212,7 @@ def _overlay(
     )
 
 
-def _at_most(picture: np.ndarray, *, side: int) -> np.ndarray:
+def _at_most(picture: np.ndarray, *, side: float) -> np.ndarray:
     height, width = picture.shape[:2]
     factor = side / max(height, width)
     if factor >= 1:

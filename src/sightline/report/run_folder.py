@@ -11,14 +11,14 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
 
 from sightline.errors import UserError
-
-Row = dict[str, Any]
+from sightline.report.prediction_rows import check_rows, has_boxes
+from sightline.report.values import Row, Task, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class RunFolder:
     """A run, as far as it got; an empty dict or list is a part that is not there."""
 
     path: Path
+    task: Task
     config: dict[str, Any]
     config_text: str
     run: dict[str, Any]
@@ -74,6 +75,7 @@ def read_run_folder(path: Path) -> RunFolder:
         )
     return RunFolder(
         path=path,
+        task=_task(evaluation, predictions, val_rows, path=path / "evaluation" / "metrics.json"),
         config=_config(path / "config.yaml", config_text),
         config_text=config_text,
         run=run,
@@ -85,25 +87,6 @@ def read_run_folder(path: Path) -> RunFolder:
         filters=_filters(path / "evaluation" / "filters.npz"),
         notes=tuple(notes),
     )
-
-
-def number(value: object) -> float | None:
-    """A finite number, or None for whatever else a file may hold in its place."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if np.isfinite(value) else None
-
-
-def section(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """A nested part of a JSON object; empty where it is missing or of another kind."""
-    found = values.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def rows(values: dict[str, Any], key: str) -> list[Any]:
-    """A list in a JSON object; empty where it is missing or of another kind."""
-    found = values.get(key)
-    return found if isinstance(found, list) else []
 
 
 def _text(path: Path) -> str:
@@ -178,24 +161,29 @@ def _metric_rows(path: Path, *, notes: list[str]) -> tuple[list[Row], list[Row]]
 
 def _predictions(path: Path) -> list[Row]:
     value = _json(path)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise UserError(f"{path} holds a {type(value).__name__}, expected a list. Delete it to report without it.")
-    for place, entry in enumerate(value):
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}, entry {place}: expected an object. Delete the file to report without it.")
-        truth, predicted, visible = (rows(entry, key) for key in ("points_xy", "predicted_xy", "visible"))
-        if not (0 < len(truth) == len(predicted) == len(visible) and _is_points(truth) and _is_points(predicted)):
+    return [] if value is None else check_rows(value, path=path)
+
+
+def _task(evaluation: dict[str, Any], predictions: list[Row], val_rows: list[Row], *, path: Path) -> Task:
+    """What the run finds: the evaluation says it; else it shows in what was measured on the way."""
+    said = evaluation.get("task")
+    if said is not None:
+        if said not in get_args(Task):
             raise UserError(
-                f"{path}, entry {place}: points_xy, predicted_xy and visible do not fit together. "
-                "Evaluate the run again, or delete the file to report without it."
+                f"{path}: task is {said!r}, expected one of {', '.join(get_args(Task))}. Evaluate the run again with "
+                "this version of sightline, or delete the file to report without it."
             )
-    return value
-
-
-def _is_points(values: list[Any]) -> bool:
-    return all(isinstance(xy, list) and len(xy) == 2 and None not in map(number, xy) for xy in values)
+        if predictions and has_boxes(predictions[0]) != (said != "points"):
+            raise UserError(
+                f"{path} is about {said}, but predictions.json beside it is not. Evaluate the run again, or delete "
+                "one of the two files."
+            )
+        return said
+    if any("ap" in row for row in val_rows):
+        return "boxes"
+    if any("mean_iou" in row for row in val_rows):
+        return "one-box"
+    return "boxes" if predictions and has_boxes(predictions[0]) else "points"
 
 
 def _heatmaps(path: Path) -> Heatmaps | None:

@@ -1,7 +1,7 @@
-"""The page's sections about numbers: headline, metrics, curves, error per point, budget.
+"""The page's sections about numbers: headline, metrics, error per point, budget.
 
 Each function takes the run folder and returns HTML, "" where the run has nothing to show for it.
-Next: story.py
+Next: curves.py
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from sightline.report.charts import Series, heat_steps, interval_ruler, line_chart, shape_chart, thin_out
-from sightline.report.run_folder import Row, RunFolder, number, rows, section
+from sightline.report.box_words import said_of_boxes, said_of_one_box, sizes_in_words
+from sightline.report.charts import Series, heat_steps, interval_ruler, line_chart, shape_chart
+from sightline.report.run_folder import RunFolder
+from sightline.report.values import Row, number, rows, section
 from sightline.report.words import BUDGET, LENGTHS, MAIN_METRICS, Metric, counted, describe, figure
 
 _MOST_BARS = 12
+_COUNTS = (("objects", "labelled object"), ("detections", "detection"))
 _FACTS = (("part", "split"), ("crop:", "crop"), ("normalised by", "normaliser"), ("fingerprint", "data_fingerprint"))
 
 
@@ -61,7 +64,8 @@ def headline(run: RunFolder) -> str:
         if high > 0 and low >= 0:
             factor = metric.factor
             label = f"{metric.title}: {metric.show(value)}, interval {metric.show_range(low, high)}"
-            ruler = interval_ruler(value=value * factor, low=low * factor, high=high * factor, label=label)
+            end = factor if not metric.less_is_better and high <= 1 else None  # a share of something
+            ruler = interval_ruler(value=value * factor, low=low * factor, high=high * factor, label=label, end=end)
     return (
         f'<p class="number"><strong>{metric.show(value)}</strong> <span>{escape(metric.title)}{interval}</span></p>'
         f'{ruler}<p class="lead">{_in_words(run, metric, value)}</p>'
@@ -90,7 +94,8 @@ def metric_table(run: RunFolder) -> str:
         )
     facts = [
         counted(run.evaluation.get("images"), "picture"),
-        *(f"{title} {_fact(run.evaluation[key])}" for title, key in _FACTS if run.evaluation.get(key)),
+        *(counted(run.evaluation[key], noun) for key, noun in _COUNTS if number(run.evaluation.get(key)) is not None),
+        *(f"{title} {_fact(key, run.evaluation[key])}" for title, key in _FACTS if run.evaluation.get(key)),
     ]
     excluded = number(run.evaluation.get("excluded"))
     if excluded:
@@ -98,36 +103,9 @@ def metric_table(run: RunFolder) -> str:
     return (
         '<table class="metrics"><thead><tr><th>Metric</th><th>Value</th><th>95\u202f% interval</th>'
         f"<th>Meaning</th></tr></thead><tbody>{lines}</tbody></table>"
-        f'<p class="fine">{escape("; ".join(facts))}. The interval says where the number would lie on other pictures '
-        "of this kind, not what another training would give.</p>"
+        f'<p class="fine">{escape("; ".join(facts))}. {escape(sizes_in_words(run))} The interval says where '
+        "the number would lie on other pictures of this kind, not what another training would give.</p>"
     )
-
-
-def training_curves(run: RunFolder) -> str:
-    """Loss, and the main metric on the validation part, over the steps."""
-    best_step = number(section(run.run, "best").get("step"))
-    marks = [(best_step, "best")] if best_step is not None else []
-    loss: list[Series] = []
-    folded = ""
-    for title, values, tone in (("training", run.train_rows, "a"), ("validation", run.val_rows, "b")):
-        x, y = _column(values, "loss")
-        if x:
-            x, y, share = thin_out(x, y)
-            name = f"{title}, mean of {share} values" if share > 1 else title
-            loss.append(Series(name=name, x=x, y=y, tone=tone, dots=tone == "b" and len(x) <= 40))
-    charts = line_chart(loss, title="Loss", x_label="step", y_label="loss", marks=marks) if loss else ""
-    for metric in _charted_metrics(run):
-        x, y = _column(run.val_rows, metric.name)
-        x, y, _ = thin_out(x, [value * metric.factor for value in y])
-        series = Series(name="validation", x=x, y=y, tone="b", dots=len(x) <= 40)
-        charts += line_chart([series], title=metric.title, x_label="step", y_label=metric.unit, marks=marks)
-    x, y = _column(run.train_rows, "lr")
-    if x and len(set(y)) > 1:
-        x, y, _ = thin_out(x, y)
-        rate = Series(name="learning rate", x=x, y=y, tone="c")
-        chart = line_chart([rate], title="Learning rate", x_label="step", y_label="", from_zero=True)
-        folded = f'<details><summary>Learning rate</summary><div class="charts">{chart}</div></details>'
-    return f'<div class="charts">{charts}</div>{folded}' if charts or folded else ""
 
 
 def error_curve(run: RunFolder) -> str:
@@ -203,8 +181,8 @@ def error_budget(run: RunFolder) -> str:
     return f'<div class="bars budget"><ol>{lines}</ol></div>'
 
 
-def _fact(value: object) -> str:
-    return LENGTHS.get(value, value) if isinstance(value, str) else str(value)
+def _fact(key: str, value: object) -> str:
+    return LENGTHS.get(str(value), str(value)) if key == "normaliser" else str(value)
 
 
 def _in_words(run: RunFolder, metric: Metric, value: float) -> str:
@@ -213,6 +191,9 @@ def _in_words(run: RunFolder, metric: Metric, value: float) -> str:
     where = f"On {counted(run.evaluation.get('images'), 'picture')}"
     where += f" of {Path(str(data)).name}" if data else ""
     where += f" (part {part})" if part else ""
+    if run.task != "points":
+        said = said_of_boxes if run.task == "boxes" else said_of_one_box
+        return escape(f"{where}, {said(run, metric, value)}")
     pixels = section(measured, "mean_error_px").get("value")
     length = LENGTHS.get(metric.name.removeprefix("nme_"))
     if length is not None and metric.unit == "%":
@@ -229,22 +210,6 @@ def _in_words(run: RunFolder, metric: Metric, value: float) -> str:
         tail = f" Half of the points are within {describe('median_error_px').show(median)}"
         tail += f", and 19 of 20 within {describe('p95_error_px').show(worst)}."
     return escape(f"{where}, {said}.{tail}")
-
-
-def _charted_metrics(run: RunFolder) -> list[Metric]:
-    logged = {key for row in run.val_rows for key, value in row.items() if number(value) is not None}
-    logged -= {"step", "epoch", "seconds", "loss", "lr"}
-    main = main_metric(run)
-    if main is not None and main.name in logged:
-        return [main]
-    chosen = [name for name in MAIN_METRICS if name in logged] or sorted(logged)
-    return [describe(name) for name in chosen[:1]]
-
-
-def _column(values: list[Row], key: str) -> tuple[list[float], list[float]]:
-    pairs = ((number(row.get("step")), number(row.get(key))) for row in values)
-    known = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return [x for x, _ in known], [y for _, y in known]
 
 
 def edges_of(run: RunFolder, count: int) -> list[tuple[int, int]]:

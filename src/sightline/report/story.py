@@ -9,12 +9,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sightline.report.box_pictures import box_tiles
 from sightline.report.pictures import filter_panel, heatmap_panel, tile
-from sightline.report.run_folder import Row, RunFolder, number, rows, section
+from sightline.report.run_folder import RunFolder
 from sightline.report.sections import edges_of, picture_metric
+from sightline.report.values import Row, number, rows, section
 from sightline.report.words import counted, describe, duration
 
-_MOST_PROBLEMS = 12
+_MOST_PROBLEMS, _MOST_CLASSES = 12, 12
 _GROUPS = (("Worst", 8), ("Around the median", 4), ("Best", 4))
 
 
@@ -30,6 +32,10 @@ def training(run: RunFolder) -> str:
         skipped = number(data.get("skipped"))
         facts.append(("Pictures", counts + (f", {skipped:,.0f} skipped" if skipped else "")))
         facts.append(("Fingerprint", _joined(data.get("fingerprint"))))
+    names = [str(name) for name in rows(run.run, "classes")]
+    if names and run.task != "points":
+        more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
+        facts.append(("Classes", f"{len(names)}: {', '.join(names[:_MOST_CLASSES])}{more}"))
     if parameters:
         frozen = number(parameters.get("frozen"))
         text = counted(parameters.get("total"), "parameter")
@@ -59,12 +65,15 @@ def pictures(run: RunFolder) -> str:
     scored = [entry for entry in run.predictions if number(entry.get("error")) is not None]
     if not scored:
         return ""
-    metric = picture_metric(run)
-    scored.sort(key=lambda entry: float(entry["error"]), reverse=metric.less_is_better)
     roots = _picture_roots(run)
+    scored.sort(key=_how_bad, reverse=True)
+    groups = [(title, chosen) for (title, _), chosen in zip(_GROUPS, _chosen(scored), strict=True)]
+    if run.task != "points":
+        return box_tiles(run, groups, roots=roots)
+    metric = picture_metric(run)
     edges = edges_of(run, min(len(entry["points_xy"]) for entry in scored))
     out = ""
-    for (title, _), chosen in zip(_GROUPS, _chosen(scored), strict=True):
+    for title, chosen in groups:
         if chosen:
             tiles = "".join(tile(entry, roots=roots, metric=metric, edges=edges) for entry in chosen)
             out += f'<h3>{title}</h3><div class="tiles">{tiles}</div>'
@@ -129,6 +138,12 @@ def _problems(data: dict[str, Any]) -> str:
         f"<details><summary>{counted(len(problems), 'problem')} found in the data</summary>"
         f'<ul class="problems">{listed}{more}</ul></details>'
     )
+
+
+def _how_bad(entry: Row) -> tuple[float, int]:
+    """By error; of equal ones those with more objects come first on either side: they show more."""
+    error, objects = float(entry["error"]), len(rows(entry, "objects"))
+    return error, objects if error > 0 else -objects
 
 
 def _chosen(scored: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:

@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from sightline.report.run_folder import number
+from sightline.report.values import number
 
 # Name (or its part before the threshold): title, unit ("%" shows a fraction in percent), what it says, less is better.
 _METRICS: dict[str, tuple[str, str, str, bool]] = {
@@ -31,9 +31,52 @@ _METRICS: dict[str, tuple[str, str, str, bool]] = {
     "pck": ("PCK", "%", "Share of points nearer than {at} of the normalising length.", False),
     "auc": ("AUC", "", "Area under the cumulative error curve up to {at}: 1 is perfect.", False),
     "failure_rate": ("Failure rate", "%", "Share of pictures whose mean error is above {at}.", True),
+    "ap": ("AP", "", "Average precision: the area under the precision-recall curve, mean over classes and over how "
+           "well a box must overlap (IoU 0.5 to 0.95). 1 is perfect.", False),
+    "ap50": ("AP at IoU 0.5", "", "The same where a box counts from an IoU of 0.5 on: found, if not exactly placed.",
+             False),
+    "ap75": ("AP at IoU 0.75", "", "The same where a box counts from an IoU of 0.75 on: well placed.", False),
+    "ap_small": ("AP, small", "", "AP of small objects alone.", False),
+    "ap_medium": ("AP, medium", "", "AP of medium objects alone.", False),
+    "ap_large": ("AP, large", "", "AP of large objects alone.", False),
+    "ar_1": ("Recall, 1 box", "", "Share of the objects that are found with only the best box of a class in a picture, "
+             "mean over IoU 0.5 to 0.95.", False),
+    "ar_10": ("Recall, 10 boxes", "", "The same with the best 10 boxes.", False),
+    "ar_100": ("Recall, 100 boxes", "", "The same with the best 100 boxes: what no threshold can raise.", False),
+    "ar_small": ("Recall, small", "", "The same for small objects alone, with 100 boxes.", False),
+    "ar_medium": ("Recall, medium", "", "The same for medium objects alone.", False),
+    "ar_large": ("Recall, large", "", "The same for large objects alone.", False),
+    "precision": ("Precision", "%", "At the operating point: share of the kept boxes that are right (class, and an IoU "
+                  "of 0.5 or more).", False),
+    "recall": ("Recall", "%", "At the operating point: share of the objects that are found.", False),
+    "f1": ("F1", "", "At the operating point: precision and recall in one number, low if either is.", False),
+    "mean_iou": ("Mean IoU", "", "How exactly boxes cover their objects: shared area over joint area, 1 is perfect. "
+                 "Where a picture has many boxes, of those that are right.", False),
+    "median_iou": ("Median IoU", "", "Half of the boxes cover better than this.", False),
+    "accuracy": ("Accuracy", "%", "Share of pictures with the right class.", False),
+    "score": ("Score", "", "Mean of the mean IoU and the accuracy.", False),
+    "iou_at": ("Box right", "%", "Share of pictures whose box reaches an IoU of {raw}.", False),
+    "both": ("Box and class right", "%", "Share of pictures with the right class and an IoU of {raw} or more.", False),
     "loss": ("Loss", "", "What the training minimises.", True),
 }  # fmt: skip
-MAIN_METRICS = ("nme_interocular", "nme_interpupil", "nme_box", "nme_diagonal", "mean_error_px", "rmse_px")
+MAIN_METRICS = (
+    "nme_interocular",
+    "nme_interpupil",
+    "nme_box",
+    "nme_diagonal",
+    "mean_error_px",
+    "rmse_px",
+    "ap",
+    "score",
+)
+ERROR_KINDS = {
+    "class": ("Wrong class", "The box is right (IoU 0.5 or more), its class is not."),
+    "place": ("Off its place", "The class is right, but the box overlaps its object too little (IoU 0.1 to 0.5)."),
+    "both": ("Class and place", "Near an object of another class, and badly placed."),
+    "duplicate": ("Found twice", "A better box had found that object already."),
+    "background": ("False alarm", "Nothing is there."),
+    "missed": ("Missed", "An object that no box found, not even badly or under another name."),
+}
 BUDGET = {
     "codec_px": ("Encoding and decoding", "Lost when the true points are encoded and a flawless output is decoded."),
     "decoder_noise_px": ("Noise in the decoder", "The same with a little noise on the flawless output."),
@@ -93,9 +136,15 @@ def describe(name: str) -> Metric:
         name=name,
         title=f"{title} @ {at}" if at else title,
         unit=unit,
-        meaning=meaning.replace("{at}", threshold),
+        meaning=meaning.replace("{at}", threshold).replace("{raw}", at or "the threshold"),
         less_is_better=less,
     )
+
+
+def share(value: object) -> str:
+    """A fraction in percent: 93.1 %; a dash where there is none."""
+    amount = number(value)
+    return "\u2013" if amount is None else f"{amount * 100:.1f}\u202f%"
 
 
 def figure(value: float) -> str:

@@ -1,9 +1,10 @@
 """Predictions (or a data set's truth) to files in the formats that others read.
 
-Every writer is one file with `write(predictions, out, *, skeleton) -> paths written` and
-`picture_name(prediction)`, where a picture belongs beside the labels. They turn continuous
-coordinates of the upright original picture into each format's own; all write atomically.
-Overlays for the eye are drawn by overlay.py.
+Every writer of points is one file with `write(predictions, out, *, skeleton) -> paths written` and
+`picture_name(prediction)`, where a picture belongs beside the labels; writers of boxes have
+`write(predictions, out, *, classes, class_ids, as_truth)`. They turn continuous coordinates of the
+upright original picture into each format's own; all write atomically. Overlays for the eye are
+drawn by overlay.py.
 """
 
 from __future__ import annotations
@@ -14,29 +15,75 @@ from typing import Protocol
 
 from sightline.records import Skeleton
 from sightline.writers import (
+    boxes_csv,
+    coco,
     coco_keypoints,
+    coco_results,
+    cvat,
     deeplabcut,
     deeplabcut_likelihood,
     dlib_xml,
     kaggle_csv,
     label_studio,
+    label_studio_boxes,
     landmark_csv,
     pts,
+    voc,
+    yolo,
     yolo_pose,
 )
+from sightline.writers.box_prediction import BoxPrediction, boxes_from_dataset, from_detections
 from sightline.writers.prediction import Prediction, dataset_to_predictions
 
-__all__ = ["WRITERS", "Prediction", "Writer", "dataset_to_predictions"]
+__all__ = [
+    "BOX_WRITERS",
+    "WRITERS",
+    "BoxPrediction",
+    "BoxWriter",
+    "Prediction",
+    "Writer",
+    "boxes_from_dataset",
+    "dataset_to_predictions",
+    "from_detections",
+]
 
 
 class Writer(Protocol):
-    """What the files of this folder have."""
+    """What the files of this folder that write points have."""
 
     def write(self, predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -> tuple[Path, ...]:
         """Write predictions to a file or folder; returns the paths written."""
         ...
 
     def picture_name(self, prediction: Prediction) -> str:
+        """Where a picture belongs, relative to the folder of the labels."""
+        ...
+
+
+class BoxWriter(Protocol):
+    """What the files of this folder that write boxes have."""
+
+    def write(
+        self,
+        predictions: Sequence[BoxPrediction],
+        out: Path,
+        *,
+        classes: Sequence[str],
+        class_ids: Sequence[int] = (),
+        as_truth: bool,
+    ) -> tuple[Path, ...]:
+        """Write boxes to a file or folder; returns the paths written.
+
+        Args:
+            predictions: one for each picture, those without boxes too.
+            out: the file or folder.
+            classes: the names that the boxes' labels count through.
+            class_ids: the label file's own numbers of the classes, or ().
+            as_truth: these are labels; else scores are written.
+        """
+        ...
+
+    def picture_name(self, prediction: BoxPrediction) -> str:
         """Where a picture belongs, relative to the folder of the labels."""
         ...
 
@@ -51,4 +98,14 @@ WRITERS: dict[str, Writer] = {
     "yolo_pose": yolo_pose,
     "dlib_xml": dlib_xml,
     "pts": pts,
+}
+
+BOX_WRITERS: dict[str, BoxWriter] = {
+    "coco": coco,
+    "coco_results": coco_results,
+    "voc": voc,
+    "yolo": yolo,
+    "boxes_csv": boxes_csv,
+    "label_studio": label_studio_boxes,
+    "cvat": cvat,
 }

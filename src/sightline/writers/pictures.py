@@ -9,14 +9,18 @@ import filecmp
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from sightline.errors import UserError
 from sightline.files import atomic_path
+from sightline.writers.box_prediction import BoxPrediction
 from sightline.writers.prediction import Prediction
+
+PredictionT = TypeVar("PredictionT", Prediction, BoxPrediction)
 
 
 def place_pictures(
-    predictions: Sequence[Prediction], out: Path, *, picture_name: Callable[[Prediction], str]
+    predictions: Sequence[PredictionT], out: Path, *, picture_name: Callable[[PredictionT], str]
 ) -> tuple[Path, ...]:
     """Copy every picture to `out` / its name in the format; those already there stay.
 

@@ -1,0 +1,128 @@
+"""`sightline predict`: a run on new pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter, validators
+
+from sightline.cli import console
+from sightline.cli.options import Flag, Many
+from sightline.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sightline.writers import BoxPrediction, Prediction
+
+SHOWN = 8  # lines of a list on the terminal
+
+
+def predict(
+    run: Path,
+    inputs: list[Path],
+    /,
+    *,
+    out_: Annotated[Path, Parameter(name="--out")],
+    format: Many = None,
+    boxes: Path | None = None,
+    score: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
+    skip_broken: Flag = False,
+    overlay: bool = True,
+    device: str = "auto",
+    json: Flag = False,
+) -> int:
+    """Find points or boxes in pictures, folders of pictures, or the records of a label file.
+
+    Args:
+        run: a run folder.
+        inputs: pictures, folders, or label files (XML, JSON, CSV), whose pictures and boxes are taken in order.
+        out_: folder for the results.
+        format: label formats to write (points: landmark_csv, coco_keypoints, deeplabcut, label_studio, ...; boxes:
+            boxes_csv, coco, coco_results, voc, yolo, cvat, label_studio).
+        boxes: where a model of points wants a crop: a CSV of boxes (file,xmin,ymin,xmax,ymax), or a run that finds
+            boxes; else whole pictures.
+        score: give boxes scored at least so; the run's own thresholds, chosen on its validation part, without it.
+        skip_broken: leave pictures out that cannot be read, instead of ending as a mistake behind the others.
+        overlay: also write pictures with the points or boxes drawn.
+        device: auto, cpu or cuda.
+        json: print the predictions as JSON.
+    """
+    from sightline.devices import pick_device
+    from sightline.predict import Predictor, boxes_from_run, cannot_be_read
+    from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
+    from sightline.tasks import find_tasks
+
+    where = pick_device(device)
+    broken: list[str] = []
+    is_run = boxes is not None and boxes.is_dir()
+    tasks = find_tasks(inputs, boxes=None if is_run else boxes, on_broken=broken.append if skip_broken else None)
+    predictor = Predictor.load(run, device=where, least_score=score)
+    for name in format or ():  # a wrong name is told before the work is done
+        find_box_writer(name) if predictor.classes else find_writer(name)
+    if boxes is not None and predictor.classes:
+        raise UserError(f"--boxes is for models of points; {run} finds boxes itself. Leave it out.")
+    if is_run and boxes is not None:
+        tasks = boxes_from_run(boxes, tasks, device=where, on_broken=broken.append)
+    predictions = list(predictor.predict(tasks, on_broken=broken.append))
+    if broken and not predictions:
+        raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to write:", *broken]))
+    names = Names(skeleton=predictor.skeleton, classes=predictor.classes)
+    formats = format or ["boxes_csv" if predictor.classes else "landmark_csv"]
+    written = write_predictions(predictions, out_, names=names, formats=formats, overlay=overlay)
+    if json:
+        console.print_json([_as_json(found, classes=predictor.classes) for found in predictions])
+    else:
+        _tell(predictions, written, out=out_)
+    if broken and not skip_broken:
+        raise cannot_be_read(broken)  # behind the others, whose results are written
+    if broken:
+        _tell_skipped(broken, on=console.err if json else console.out)
+    return 0
+
+
+def _as_json(found: Prediction | BoxPrediction, *, classes: Sequence[str]) -> dict[str, Any]:
+    from sightline.writers import Prediction
+
+    values: dict[str, Any] = {"image_id": found.image_id, "path": str(found.path)}
+    if isinstance(found, Prediction):
+        return values | {
+            "box_source": found.box_source,
+            "box_xyxy": found.box_xyxy,
+            "points_xy": found.points_xy.round(3).tolist(),
+            "score": found.score.astype(float).round(4).tolist(),
+        }
+    return values | {
+        "detections": [
+            {
+                "class": classes[box.label],
+                "score": round(box.score, 4),
+                "box_xyxy": [round(side, 3) for side in box.xyxy],
+            }
+            for box in found.boxes()
+        ]
+    }
+
+
+def _tell(predictions: Sequence[Prediction | BoxPrediction], written: Sequence[Path], *, out: Path) -> None:
+    from sightline.writers import Prediction
+
+    source = sorted({found.box_source for found in predictions if isinstance(found, Prediction)})
+    if source:
+        console.say(f"{len(predictions)} predictions (crop from: {', '.join(source)}) in {out}")
+    else:
+        count = sum(len(found) for found in predictions if not isinstance(found, Prediction))
+        console.say(f"{count:,} boxes in {len(predictions):,} pictures, in {out}")
+    for path in written[:SHOWN]:
+        console.say(f"  {path}")
+
+
+def _tell_skipped(broken: Sequence[str], *, on: Console) -> None:
+    count = "1 is" if len(broken) == 1 else f"{len(broken):,} are"
+    console.say(f"{count} skipped:", on=on)
+    for line in broken[:SHOWN]:
+        console.say(f"  {line}", on=on)
+    if len(broken) > SHOWN:
+        console.say(f"  and {len(broken) - SHOWN:,} more", on=on)

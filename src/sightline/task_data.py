@@ -1,0 +1,203 @@
+"""What a data set must hold for a task, and making a data set and a model speak of the same points or classes.
+
+Next: prepare.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sightline.config import DataConfig, Experiment
+from sightline.errors import UserError, unknown_name
+from sightline.pieces import Finds
+from sightline.records import Dataset, Record
+
+
+def usable(dataset: Dataset, finds: Finds, decisions: list[str]) -> Dataset:
+    """The records from which a task can be learnt and on which it can be scored.
+
+    Args:
+        dataset: scanned.
+        finds: the task.
+        decisions: told here what was left out.
+
+    Raises:
+        UserError: there is none.
+    """
+    if finds == "points":
+        return _with_points(dataset, decisions)
+    if not dataset.classes or any(record.objects is None for record in dataset.records):
+        raise UserError(
+            f"{dataset.root} ({dataset.format}) has no boxes with classes, and this recipe learns to find boxes. "
+            "Choose a recipe for points (`sightline recipes`), or give data with boxes."
+        )
+    return _with_one_box(dataset, decisions) if finds == "one-box" else _with_boxes(dataset)
+
+
+def _with_points(dataset: Dataset, decisions: list[str]) -> Dataset:
+    if not len(dataset.skeleton) and dataset.classes:
+        raise UserError(
+            f"{dataset.root} ({dataset.format}) has boxes but no points, and this recipe learns to find points. "
+            "Choose a recipe for boxes, such as boxes or one-box (`sightline recipes`)."
+        )
+    records = [record for record in dataset.records if record.visible.any()]
+    if not records:
+        raise UserError(f"{dataset.root}: none of the {len(dataset)} records has a labelled point. Label some first.")
+    if len(records) < len(dataset):
+        decisions.append(f"{len(dataset) - len(records)} records without a labelled point are left out")
+    return dataset.with_records(records)
+
+
+def _with_one_box(dataset: Dataset, decisions: list[str]) -> Dataset:
+    records = [record for record in dataset.records if count_objects(record) == 1]
+    if not records:
+        raise UserError(
+            f"{dataset.root}: none of the {len(dataset)} pictures shows exactly one object, which this recipe needs. "
+            "For pictures with any number of objects take the recipe boxes."
+        )
+    if len(records) < len(dataset):
+        decisions.append(
+            f"{len(dataset) - len(records)} pictures with no object or with several are left out: this recipe finds one"
+        )
+    return dataset.with_records(records)
+
+
+def _with_boxes(dataset: Dataset) -> Dataset:
+    if not any(count_objects(record) for record in dataset.records):
+        raise UserError(f"{dataset.root}: none of the {len(dataset)} pictures has a labelled box. Label some first.")
+    return dataset
+
+
+def count_objects(record: Record) -> int:
+    """Boxes that are to be found: crowds are not."""
+    return 0 if record.objects is None else int((~record.objects.crowd).sum())
+
+
+def check_parts(train: Sequence[Record], val: Sequence[Record], classes: Sequence[str]) -> list[str]:
+    """Warnings about classes that one part of a divided box data set lacks.
+
+    Raises:
+        UserError: a part has no box at all.
+    """
+    counts = {}
+    for name, part in (("training", train), ("validation", val)):
+        counts[name] = np.zeros(len(classes), dtype=np.int64)
+        for record in part:
+            if record.objects is not None:
+                counts[name] += np.bincount(record.objects.labels[~record.objects.crowd], minlength=len(classes))
+        if not counts[name].any():
+            raise UserError(
+                f"The {name} part has {len(part)} pictures without a single box. Divide otherwise, by data.split_by, "
+                "data.split_seed or data.val_fraction, or label more."
+            )
+    told = []
+    for label, name in enumerate(classes):
+        if not counts["training"][label]:
+            told.append(f"warning: class '{name}' is not in the training part and will never be found")
+        elif not counts["validation"][label]:
+            told.append(f"warning: class '{name}' is not in the validation part and is not scored")
+    return told
+
+
+def select_points(dataset: Dataset, points: Sequence[str] | None) -> Dataset:
+    """The data set with some of its points, by name or number."""
+    if points is None:
+        return dataset
+    names = dataset.skeleton.names
+    keep = []
+    for point in points:
+        if point in names:
+            keep.append(names.index(point))
+        elif point.isdigit() and int(point) < len(names):
+            keep.append(int(point))
+        else:
+            raise unknown_name("point", point, names)
+    if not keep or len(set(keep)) < len(keep):
+        raise UserError(
+            f"data.points={list(points)} chooses {'a point twice' if keep else 'no point'}. Name each once."
+        )
+    records = [record.select(keep) for record in dataset.records]
+    return replace(dataset, records=tuple(records), skeleton=dataset.skeleton.select(keep))
+
+
+def select_classes(dataset: Dataset, names: Sequence[str] | None) -> Dataset:
+    """The data set with the boxes of some of its classes, in the order given; the other boxes are background."""
+    if names is None or not dataset.classes:
+        return dataset
+    for name in names:
+        if name not in dataset.classes:
+            raise unknown_name("class", name, dataset.classes)
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"data.classes={list(names)} chooses {'a class twice' if names else 'none'}. Name each once.")
+    moved = np.full(len(dataset.classes), -1)
+    moved[[dataset.classes.index(name) for name in names]] = np.arange(len(names))
+    return _relabelled(dataset, moved, classes=tuple(names))
+
+
+def speaking_of(experiment: Experiment, dataset: Dataset) -> Dataset:
+    """The data set with the model's points or classes, chosen by the recipe's own selection.
+
+    Classes are matched by name, so their order in the label files does not matter, and data without some of the
+    model's classes are fine.
+
+    Raises:
+        UserError: the names differ.
+    """
+    if experiment.codec.finds == "points":
+        return _same_points(experiment, dataset)
+    chosen = select_classes(dataset, experiment.data.classes)
+    unknown = [name for name in chosen.classes if name not in experiment.classes]
+    if unknown:
+        raise UserError(
+            f"{dataset.root} has the classes {', '.join(unknown[:6])}, which the model does not know; it knows "
+            f"{', '.join(experiment.classes[:12])}. Rename them in the labels, or train on these data."
+        )
+    moved = np.array([experiment.classes.index(name) for name in chosen.classes], dtype=np.int64)
+    return _relabelled(chosen, moved, classes=experiment.classes)
+
+
+def _relabelled(dataset: Dataset, moved: np.ndarray, *, classes: tuple[str, ...]) -> Dataset:
+    """Labels go through `moved`; boxes that it sends to -1 are left out."""
+    records = []
+    for record in dataset.records:
+        if record.objects is not None:
+            objects = replace(record.objects, labels=moved[record.objects.labels])
+            record = replace(record, objects=objects.select(objects.labels >= 0))
+        records.append(record)
+    return replace(dataset, records=tuple(records), classes=classes, class_ids=())
+
+
+def _same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
+    chosen = select_points(dataset, experiment.data.points)
+    expected, found = experiment.skeleton.names, chosen.skeleton.names
+    if expected != found:
+        lacking = [name for name in expected if name not in found]
+        extra = [name for name in found if name not in expected]
+        raise UserError(
+            f"{dataset.root} has {len(found)} points, the model {len(expected)}; their names differ: "
+            f"missing {lacking[:6]}, unknown {extra[:6]}{'' if lacking or extra else ', or in another order'}. "
+            "Evaluate on data with the model's points."
+        )
+    return chosen
+
+
+def resolve_crop(data: DataConfig, dataset: Dataset, finds: Finds) -> str:
+    """What `crop="auto"` means for a data set and a task.
+
+    Raises:
+        UserError: boxes cannot be looked for in a crop around themselves.
+    """
+    if finds != "points":
+        if data.crop in ("points", "box"):
+            raise UserError(f"data.crop={data.crop}: boxes are looked for in whole pictures. Use data.crop=image.")
+        return "image"
+    if data.crop != "auto":
+        return data.crop
+    if all(record.box_xyxy is not None for record in dataset.records):
+        return "box"
+    if dataset.format == "deeplabcut" or len(dataset.skeleton) < 3:
+        return "image"  # whole frames are what such projects predict on, and one point spans no box
+    return "points"
