@@ -65,6 +65,9 @@ def test_a_step_at_half_the_size_gives_every_trained_weight_a_finite_gradient() 
     assert isinstance(raw, RawDense)
     assert raw.sizes_hw == ((12, 20), (6, 10), (3, 5))
     codec.loss(raw, codec.encode(truth)).backward()
-    for name, parameter in model.named_parameters():
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    frozen = {name for name, _ in model.named_parameters()} - trained.keys()
+    assert frozen and all(name.startswith("backbone.") for name in frozen)  # backbone.frozen_to_stride
+    for name, parameter in trained.items():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
