@@ -16,7 +16,7 @@ from sightline.recipes import recipe
 def test_parameters_operations_and_shapes_of_a_small_net_equal_those_done_by_hand() -> None:
     found = inspect(recipe("pixelwise-p1-58"))
     assert found.parameters == {"total": 520_948, "trainable": 520_948, "frozen": 0}
-    assert found.by_part == {"backbone": 800 + 12_832 + 18_496, "neck": 0, "head": 459_008 + 29_812}
+    assert found.by_part == {"backbone": 800 + 12_832 + 18_496, "neck": 0, "context": 0, "head": 459_008 + 29_812}
     # Multiply-adds: output cells x weights of a cell, then the linear layers.
     adds = 54 * 74 * 16 * 49 + 23 * 33 * 32 * 16 * 25 + 9 * 14 * 64 * 32 * 9 + 1792 * 256 + 256 * 116
     assert found.flops == 2 * adds

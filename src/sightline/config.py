@@ -25,6 +25,8 @@ from pydantic import (
 
 from sightline.backbones import BACKBONES, BackboneConfig
 from sightline.codecs import CODECS, CodecConfig
+from sightline.context import CONTEXTS, ContextConfig
+from sightline.context.none import NoContextConfig
 from sightline.errors import UserError, unknown_name
 from sightline.heads import HEADS, HeadConfig
 from sightline.necks import NECKS, NeckConfig
@@ -34,6 +36,7 @@ from sightline.records import Skeleton
 PIECES: dict[str, Mapping[str, type[PieceConfig]]] = {
     "backbone": BACKBONES,
     "neck": NECKS,
+    "context": CONTEXTS,
     "head": HEADS,
     "codec": CODECS,
 }
@@ -86,10 +89,11 @@ class DataConfig(PieceConfig):
         default=(128, 128), description="the network's input: height, width"
     )
     channels: Literal[1, 3] = Field(default=3, description="1 = grey, 3 = colour")
-    crop: Literal["auto", "points", "box", "image"] = Field(
+    crop: Literal["auto", "points", "box", "image", "window"] = Field(
         default="auto",
         description="points: the box around the true points; box: the label file's box; image: the whole picture; "
-        "auto: box where all records have one, image for DeepLabCut projects, else points",
+        "window: clips: input_hw of the frame's own pixels around the point; auto: box where all records have one, "
+        "image for clips and DeepLabCut projects, else points",
     )
     margin: float = Field(default=0.2, ge=0, description="the crop box is enlarged by this share of its size")
     keep_aspect: bool = Field(default=True, description="grow the box to the input's aspect instead of stretching it")
@@ -141,6 +145,12 @@ class AugmentConfig(PieceConfig):
         default="each-image", description="std uniform in 0..noise_std, or always it"
     )
     occlude: float = Field(default=0.0, ge=0, le=1, description="probability of a random patch over the picture")
+    window_jitter: float = Field(
+        default=0.0, ge=0, lt=0.5, description="clips, crop=window: its centre is up to this share of it off the point"
+    )
+    history_noise: float = Field(
+        default=0.0, ge=0, lt=1, description="clips: past points are moved by up to this share of the input"
+    )
     iou_crop: float = Field(
         default=0.0, ge=0, le=1, description="boxes: probability of SSD's random crop, which keeps some IoU with a box"
     )
@@ -176,6 +186,7 @@ class TrainConfig(PieceConfig):
     lr: float = Field(default=1e-3, gt=0)
     backbone_lr: float = Field(default=1.0, ge=0, description="times lr, for the backbone")
     neck_lr: float = Field(default=1.0, ge=0, description="times lr, for the neck")
+    context_lr: float = Field(default=1.0, ge=0, description="times lr, for the context")
     head_lr: float = Field(default=1.0, ge=0, description="times lr, for the head")
     weight_decay: float = Field(default=0.01, ge=0)
     decay_norm_and_bias: bool = Field(default=False, description="also decay one-dimensional parameters")
@@ -212,6 +223,9 @@ class EvaluateConfig(PieceConfig):
     jitter: float = Field(
         default=0.1, ge=0, lt=1, description="crop boxes are shifted and scaled by up to this, seeded"
     )
+    window_jitter: float = Field(
+        default=0.4, ge=0, lt=0.5, description="clips, crop=window: as augment.window_jitter, seeded"
+    )
     seed: int = 0
     batch: int = Field(default=64, ge=1)
     flip_average: bool = Field(default=False, description="average with the prediction on the mirror image")
@@ -219,6 +233,9 @@ class EvaluateConfig(PieceConfig):
         default=(32.0, 96.0), description="boxes: small is below the first side in pixels, large above the second"
     )
     pck: tuple[float, ...] = Field(default=(0.05, 0.1), description="thresholds of the share of correct points")
+    threshold_px: float = Field(
+        default=5.0, gt=0, description="clips: a point is found where it is at most so far off, in pixels of the frame"
+    )
 
 
 class Experiment(PieceConfig):
@@ -231,6 +248,7 @@ class Experiment(PieceConfig):
     augment: AugmentConfig = AugmentConfig()
     backbone: BackboneConfig
     neck: NeckConfig
+    context: ContextConfig = NoContextConfig()
     head: HeadConfig
     codec: CodecConfig
     train: TrainConfig = TrainConfig()
@@ -238,12 +256,21 @@ class Experiment(PieceConfig):
 
     @model_validator(mode="after")
     def _names_and_augments_what_is_found(self) -> Experiment:
-        if self.codec.finds == "points" and not self.skeleton.names:
+        finds, boxes = self.codec.finds, self.codec.finds in ("one-box", "boxes")
+        if finds == "points" and not self.skeleton.names:
             raise ValueError("skeleton is missing: a codec of points needs their names")
-        if self.codec.finds != "points" and not self.classes:
+        if finds == "track" and len(self.skeleton.names) != 1:
+            raise ValueError("skeleton must name exactly one point: this codec follows one point through a clip")
+        if boxes and not self.classes:
             raise ValueError("classes are missing: a codec of boxes needs at least one")
-        if self.codec.finds == "points" and (self.augment.mosaic or self.augment.iou_crop):
+        if not boxes and (self.augment.mosaic or self.augment.iou_crop):
             raise ValueError("augment.mosaic and augment.iou_crop are for boxes; this recipe finds points")
+        if finds != "track" and self.data.crop == "window":
+            raise ValueError("data.crop=window is for clips; this recipe finds something in single pictures")
+        if finds != "track" and (self.context.past_frames or self.context.history):
+            raise ValueError(
+                f"context {self.context.kind} looks at the past; this recipe's codec is for single pictures"
+            )
         return self
 
     def to_yaml(self) -> str:

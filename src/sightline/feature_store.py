@@ -23,7 +23,7 @@ from torch import Tensor
 from sightline.errors import UserError
 from sightline.files import atomic_path
 from sightline.loader import collate
-from sightline.types import Batch, FeatureMaps, Sample, Truth
+from sightline.types import Batch, FeatureMaps, Past, Sample, Truth
 
 KEY_BYTES = 16
 MB = 2**20
@@ -80,7 +80,13 @@ class View:
         """Some of the records; `images` are their rows of features."""
         chosen = torch.from_numpy(indices)
         rows = torch.from_numpy(np.asarray(self.rows[indices]))  # a copy, out of the mapped file
-        return Batch(images=rows, truth=self.truth[chosen], to_input=self.to_input[chosen], index=chosen)
+        return Batch(
+            images=rows,
+            past=Past.none(len(rows)),
+            truth=self.truth[chosen],
+            to_input=self.to_input[chosen],
+            index=chosen,
+        )
 
 
 def make_room(folder: Path, *, need: int, limit_mb: int, keep: Sequence[Path]) -> None:

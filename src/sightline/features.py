@@ -39,6 +39,7 @@ def check_cacheable(experiment: Experiment) -> None:
     wants = {
         "backbone.frozen=all, so that its features stay what they are": experiment.backbone.frozen == "all",
         "augment.views=V, so that each picture has V fixed draws": experiment.augment.views is not None,
+        "context=none: only single pictures have views to keep": experiment.context.kind == "none",
         "augment.mosaic=0: mosaics are no fixed draws of one picture": not experiment.augment.mosaic,
         "train.precision=32: features are kept as computed": experiment.train.precision == "32",
         "evaluate.flip_average=false: mirror images are not kept": not experiment.evaluate.flip_average,
@@ -154,7 +155,7 @@ def _training_part(experiment: Experiment, records: Sequence[Record], *, folder:
 
     def make() -> SampleAt:
         pictures = Pictures(records, experiment.data)
-        samples = TrainingSamples(pictures, framing=_framing(experiment), augment=augment, seed=config.seed)
+        samples = TrainingSamples(pictures, framing=Framing.of(experiment), augment=augment, seed=config.seed)
         return lambda view, index: samples[view, index]
 
     # Without `views`: the first draws are the same ones however many there are.
@@ -168,15 +169,11 @@ def _plain_part(experiment: Experiment, records: Sequence[Record], *, folder: Pa
 
     def make() -> SampleAt:
         pictures = Pictures(records, experiment.data)
-        samples = PlainSamples(pictures, framing=_framing(experiment), evaluate=evaluate)
+        samples = PlainSamples(pictures, framing=Framing.of(experiment), evaluate=evaluate)
         return lambda _, index: samples[index]
 
     entry = folder / _key(key, records, ["plain", evaluate.jitter, evaluate.seed, evaluate.batch])
     return Part(count=len(records), views=1, batch=evaluate.batch, is_padded=False, make_samples=make, entry=entry)
-
-
-def _framing(experiment: Experiment) -> Framing:
-    return Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
 
 
 def _base_key(network: FromFeatures, experiment: Experiment) -> bytes:

@@ -15,19 +15,19 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 TOLERANCE = 1e-3  # of the outputs' largest absolute value; float32 rounding of a deep network stays far below
 
 
-def folded(module: nn.Module, example: Tensor) -> nn.Module:
+def folded(module: nn.Module, *example: Tensor) -> nn.Module:
     """A copy in evaluation mode, on the same device, whose normalisations are folded where possible.
 
     Args:
-        module: takes `example` and returns tensors, tuples or dataclasses of tensors.
-        example: one input, used to trace and to compare.
+        module: takes `*example` and returns tensors, tuples or dataclasses of tensors.
+        example: its inputs, used to trace and to compare.
     """
     copied = copy.deepcopy(module).eval()
     with torch.inference_mode():
-        for norm, convolution in _pairs(copied, example):
+        for norm, convolution in _pairs(copied, *example):
             _fold(convolution, norm)
             _replace(copied, norm, _activation_of(norm))
-        before, after = _tensors(module(example)), _tensors(copied(example))
+        before, after = _tensors(module(*example)), _tensors(copied(*example))
     for first, second in zip(before, after, strict=True):
         assert (first - second).abs().max() <= TOLERANCE * first.abs().max().clamp_min(1.0), (
             "folding changed the output"
@@ -35,7 +35,7 @@ def folded(module: nn.Module, example: Tensor) -> nn.Module:
     return copied
 
 
-def _pairs(module: nn.Module, example: Tensor) -> list[tuple[nn.BatchNorm2d, nn.Conv2d]]:
+def _pairs(module: nn.Module, *example: Tensor) -> list[tuple[nn.BatchNorm2d, nn.Conv2d]]:
     """Normalisations whose input is, as an object, a convolution's output."""
     source: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # keeps the tensors alive, so that ids stay unique
     pairs: list[tuple[nn.BatchNorm2d, nn.Conv2d]] = []
@@ -51,7 +51,7 @@ def _pairs(module: nn.Module, example: Tensor) -> list[tuple[nn.BatchNorm2d, nn.
 
     hooks = [m.register_forward_hook(leave) for m in module.modules() if isinstance(m, nn.Conv2d)]
     hooks += [m.register_forward_pre_hook(enter) for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
-    module(example)
+    module(*example)
     for hook in hooks:
         hook.remove()
     used = [convolution for _, convolution in pairs]
@@ -85,7 +85,7 @@ def _tensors(value: object) -> list[Tensor]:
     """Every tensor in a result; sizes and other plain numbers beside them do not count."""
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, int | float | str):
+    if value is None or isinstance(value, int | float | str):
         return []
     values = value if isinstance(value, list | tuple) else vars(value).values()
     return [tensor for item in values for tensor in _tensors(item)]

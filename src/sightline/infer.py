@@ -54,7 +54,7 @@ def infer(
     losses, weights = [], []
     for given in loader:
         batch = given.to(device)
-        raw = model(batch.images)
+        raw = model(*batch.seen)
         losses.append(codec.loss(raw, codec.encode(batch.truth)).item())
         weights.append(len(batch))
         decoded = codec.decode(raw)

@@ -20,10 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
-from sightline.model import Locator, without_pretrained
-from sightline.pieces import fake_images, spec_of
+from sightline.model import Locator, example_inputs, in_time, without_pretrained
+from sightline.pieces import spec_of
 from sightline.types import FeatureMaps
 
+PARTS = ("backbone", "neck", "context", "head")
 BYTES = 4  # of a number in single precision
 MB = 2**20
 
@@ -103,10 +104,13 @@ def inspect(experiment: Experiment) -> Inspection:
         if not isinstance(module, nn.Sequential | nn.ModuleList)
     ]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        pixels = fake_images(data.channels, data.input_hw)[:1]
-        features: FeatureMaps = copied.backbone(pixels)
+        seen = example_inputs(experiment, count=1, device="meta")
+        # Looked at by hand for the shapes between the parts, but with every frame that the network sees.
+        frames = torch.cat([seen[0], *(past.flatten(0, 1) for past in seen[1:2])])
+        features: FeatureMaps = copied.backbone(frames.float())
         fused: FeatureMaps = copied.neck(features)
-        raw = copied.head(fused)
+        xy, visible = seen[2:] or (frames.new_zeros(1, 0, 2).float(), frames.new_zeros(1, 0).bool())
+        raw = copied.conclude(in_time(fused, frames=len(frames)), xy, visible)
     for hook in hooks:
         hook.remove()
     parameters = count_parameters(model)
@@ -114,10 +118,10 @@ def inspect(experiment: Experiment) -> Inspection:
     shapes = {name: value.shape[1:] for name, value in vars(raw).items() if isinstance(value, Tensor)}
     return Inspection(
         parameters=parameters,
-        by_part={part: count_parameters(getattr(model, part))["total"] for part in ("backbone", "neck", "head")},
+        by_part={part: count_parameters(getattr(model, part))["total"] for part in PARTS},
         flops=counter.get_total_flops(),
         memory=Memory(
-            input_mb=pixels.numel() * BYTES / MB,
+            input_mb=frames.numel() * BYTES / MB,
             forward_backward_mb=2 * outputs * BYTES / MB,
             parameters_mb=parameters["total"] * BYTES / MB,
         ),
@@ -125,6 +129,7 @@ def inspect(experiment: Experiment) -> Inspection:
             "input": f"{data.channels} x {data.input_hw[0]} x {data.input_hw[1]}",
             "backbone": str(spec_of(features, data.input_hw)),
             "neck": str(spec_of(fused, data.input_hw)),
+            "context": experiment.context.kind,
             "head": ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()),
             "codec": experiment.codec.kind,
         },
@@ -186,8 +191,7 @@ def _highest_rss() -> int:
 def _step(experiment: Experiment) -> None:
     """Build, look at one picture, and go back from everything that comes out."""
     model = Locator(experiment).eval()
-    data = experiment.data
-    raw = model(torch.zeros(1, data.channels, *data.input_hw, dtype=torch.uint8))
+    raw = model(*example_inputs(experiment, count=1, device="cpu"))
     torch.stack([v.square().mean() for v in vars(raw).values() if isinstance(v, Tensor)]).sum().backward()
 
 

@@ -12,7 +12,8 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from sightline.images import read_image
 from sightline.mosaic import mosaic_sample
 from sightline.records import Record
 from sightline.transforms import Framing, base_box, plain_sample, training_sample
-from sightline.types import Batch, Sample, Truth
+from sightline.types import Batch, Past, Sample, Truth
 
 Key = tuple[int, int]  # (epoch, index of the record)
 
@@ -66,35 +67,68 @@ class EpochSampler:
             yield [(epoch, int(index)) for index in batch[self.rank :: self.world]]
 
 
+@dataclass(frozen=True)
+class _Decode:
+    """A picture of `size_hw` that is to be decoded at a size no smaller than `shrink_to`."""
+
+    path: Path
+    size_hw: tuple[int, int]
+    shrink_to: tuple[int, int]
+
+
 class Pictures:
     """Decoded pictures, kept in memory while they fit `cache_mb`; decoded anew otherwise.
 
     A photo much larger than the input is decoded at a half, a quarter or an eighth. The memory is
-    filled before loader processes are forked, so that they share it.
+    filled before loader processes are forked, so that they share it. Frames of clips are the past of one another,
+    so each lies there once.
     """
 
-    def __init__(self, records: Sequence[Record], data: DataConfig) -> None:
-        self.records, self.data = records, data
-        self.kept: dict[int, np.ndarray] = {}
-        need = sum(math.prod(r.size_hw or (0, 0)) * data.channels for r in records)
-        if need <= data.cache_mb * 2**20:
+    def __init__(self, records: Sequence[Record], data: DataConfig, *, past_frames: int = 0) -> None:
+        self.records, self.data, self.past_frames = records, data, past_frames
+        self.kept: dict[_Decode, np.ndarray] = {}
+        # In this order, so that what is one picture with one crop is decoded once.
+        wanted = list(dict.fromkeys(key for index in range(len(records)) for key in self._keys(index) if key))
+        sizes = {key.path: math.prod(key.size_hw) * data.channels for key in wanted}
+        if sum(sizes[key.path] for key in wanted) <= data.cache_mb * 2**20:
             with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-                self.kept = dict(enumerate(pool.map(self._decode, range(len(records)))))
+                self.kept = dict(zip(wanted, pool.map(self._decode, wanted), strict=True))
 
     def __getitem__(self, index: int) -> np.ndarray:
         """[H, W, C] uint8, perhaps shrunk."""
-        kept = self.kept.get(index)
-        return kept if kept is not None else self._decode(index)
+        key = self._keys(index)[-1]
+        assert key is not None
+        return self._get(key)
 
-    def _decode(self, index: int) -> np.ndarray:
+    def past(self, index: int) -> list[np.ndarray | None]:
+        """The frames before, oldest first, shrunk alike; None where there was none."""
+        return [None if key is None else self._get(key) for key in self._keys(index)[:-1]]
+
+    def _get(self, key: _Decode) -> np.ndarray:
+        kept = self.kept.get(key)
+        return kept if kept is not None else self._decode(key)
+
+    def _keys(self, index: int) -> list[_Decode | None]:
+        """What must be decoded for a record: its past, oldest first, then its own picture."""
         record = self.records[index]
+        assert record.size_hw is not None
+        own = _Decode(path=record.path, size_hw=record.size_hw, shrink_to=self._shrink_to(record))
+        if not self.past_frames:
+            return [own]
+        assert record.before is not None, f"{record.image_id} is no frame of a clip"
+        past = record.before.frames[-self.past_frames :]
+        return [*(None if frame is None else replace(own, path=frame.path) for frame in past), own]
+
+    def _decode(self, key: _Decode) -> np.ndarray:
+        return read_image(key.path, channels=self.data.channels, shrink_to=key.shrink_to)
+
+    def _shrink_to(self, record: Record) -> tuple[int, int]:
         assert record.size_hw is not None
         x0, _, x1, _ = base_box(record, record.size_hw, self.data)
         # Half as much again as the input shows, so that zooming in does not blur.
         wanted = min(1.0, 1.5 * self.data.input_hw[1] / max(1.0, x1 - x0))
         height, width = record.size_hw
-        shrink_to = (math.ceil(height * wanted), math.ceil(width * wanted))
-        return read_image(record.path, channels=self.data.channels, shrink_to=shrink_to)
+        return math.ceil(height * wanted), math.ceil(width * wanted)
 
 
 class TrainingSamples(TorchDataset[Sample]):
@@ -126,6 +160,7 @@ class TrainingSamples(TorchDataset[Sample]):
             augment=self.augment,
             rng=rng,
             index=index,
+            past=self.pictures.past(index),
         )
 
 
@@ -147,6 +182,7 @@ class PlainSamples(TorchDataset[Sample]):
             framing=self.framing,
             evaluate=self.evaluate,
             index=index,
+            past=self.pictures.past(index),
         )
 
 
@@ -155,6 +191,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     images = torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2)
     return Batch(
         images=images,
+        past=Past(
+            images=torch.from_numpy(np.stack([s.past_images for s in samples])).permute(0, 1, 4, 2, 3),
+            points_xy=torch.from_numpy(np.stack([s.past_xy for s in samples])),
+            visible=torch.from_numpy(np.stack([s.past_visible for s in samples])),
+        ),
         truth=_truth(samples),
         to_input=torch.from_numpy(np.stack([s.to_input for s in samples])).float(),
         index=torch.tensor([s.index for s in samples]),

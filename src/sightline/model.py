@@ -1,6 +1,6 @@
-"""`Locator`: backbone + neck + head, checked once for fit; and the codec that belongs to it.
+"""`Locator`: backbone + neck + context + head, checked once for fit; and the codec that belongs to it.
 
-uint8 pictures go in, one Raw type comes out, the same in training and evaluation.
+uint8 pictures go in, for frames of clips with what came before them; one Raw type comes out, the same in training and evaluation.
 Next: metrics/
 """
 
@@ -20,14 +20,15 @@ from sightline.config import Experiment
 from sightline.errors import PieceMismatch, UserError
 from sightline.heads import HEADS
 from sightline.pieces import HeadShape, fake_images, spec_of
-from sightline.types import FeatureSpec, Raw, RawAxes, RawDense, RawHeatmaps
+from sightline.types import FeatureMaps, FeatureSpec, Raw, RawAxes, RawDense, RawHeatmaps, RawTrackMap
 
 
 class Locator(nn.Module):
-    """images [B, C, H, W] uint8 -> Raw."""
+    """images [B, C, H, W] uint8, and the past of frames of clips -> Raw."""
 
     mean: Tensor
     std: Tensor
+    input_wh: Tensor
 
     def __init__(self, experiment: Experiment, *, weight_folders: Sequence[Path] = ()) -> None:
         """Build every piece and check that they fit.
@@ -42,8 +43,13 @@ class Locator(nn.Module):
         self.spec = self._look(self.backbone, data.channels, data.input_hw)
         self.neck = experiment.neck.build(self.spec)
         neck_spec = self._look(nn.Sequential(self.backbone, self.neck), data.channels, data.input_hw)
-        _check_fit(experiment, neck_spec)
-        self.head = experiment.head.build(neck_spec, shape=_head_shape(experiment, neck_spec))
+        self.context = experiment.context.build(neck_spec, input_hw=data.input_hw)
+        context_spec = _after_context(experiment, self.context, neck_spec)
+        _check_fit(experiment, context_spec)
+        self.head = experiment.head.build(context_spec, shape=_head_shape(experiment, context_spec))
+        self.past_frames, self.history = experiment.context.past_frames, experiment.context.history
+        height, width = data.input_hw
+        self.register_buffer("input_wh", torch.tensor([width, height], dtype=torch.float32), persistent=False)
         self.frozen = experiment.backbone.frozen
         mean, std = pixel_statistics(experiment.backbone.mean_std, channels=data.channels)
         # Scale and offset of 0..255 values; rebuilt from the config, so not stored with the weights.
@@ -64,10 +70,38 @@ class Locator(nn.Module):
                 "Raise data.input_hw, or take fewer or smaller layers."
             ) from error
 
-    def forward(self, images: Tensor) -> Raw:
-        """Normalise and run; no loss and no decoding here."""
+    def forward(
+        self,
+        images: Tensor,
+        past_images: Tensor | None = None,
+        past_xy: Tensor | None = None,
+        past_visible: Tensor | None = None,
+    ) -> Raw:
+        """Normalise and run; no loss and no decoding here.
+
+        Args:
+            images: [B, C, H, W] uint8.
+            past_images: [B, P, C, H, W] uint8, oldest first; clips only, as are the next two.
+            past_xy: [B, L, 2], in input pixels, oldest first.
+            past_visible: [B, L] bool.
+        """
+        if past_images is None or not self.past_frames:
+            maps = FeatureMaps(maps=tuple(m.unsqueeze(1) for m in self.look(images).maps))  # [B, 1, C, h, w]
+        else:
+            frames = torch.cat([images.unsqueeze(1), past_images], dim=1)  # [B, T, C, H, W], the current one first
+            maps = in_time(self.look(frames.flatten(0, 1)), frames=1 + self.past_frames)
+        if past_xy is None or past_visible is None:
+            past_xy, past_visible = self.mean.new_zeros(len(images), 0, 2), images.new_zeros(len(images), 0).bool()
+        return self.conclude(maps, past_xy, past_visible)
+
+    def look(self, images: Tensor) -> FeatureMaps:
+        """Frames [N, C, H, W] uint8 -> what backbone and neck see in each by itself; a stream keeps it."""
         pixels = (images.to(self.mean.dtype) - self.mean) / self.std
-        return self.head(self.neck(self.backbone(pixels)))
+        return self.neck(self.backbone(pixels))
+
+    def conclude(self, maps: FeatureMaps, past_xy: Tensor, past_visible: Tensor) -> Raw:
+        """Maps [B, T, C, h, w], the current frame first, and the points before in input pixels -> Raw."""
+        return self.head(self.context(maps, past_xy / self.input_wh, past_visible))
 
     def train(self, mode: bool = True) -> Locator:
         """Training mode, but what is frozen stays in evaluation mode: its buffers do not move."""
@@ -79,6 +113,22 @@ class Locator(nn.Module):
                 if isinstance(module, _BatchNorm):
                     module.eval().requires_grad_(False)
         return self
+
+
+def in_time(maps: FeatureMaps, *, frames: int) -> FeatureMaps:
+    """Maps [B * T, C, h, w] as [B, T, C, h, w]."""
+    return FeatureMaps(maps=tuple(m.unflatten(0, (-1, frames)) for m in maps.maps))
+
+
+def example_inputs(experiment: Experiment, *, count: int, device: torch.device | str) -> tuple[Tensor, ...]:
+    """Black pictures with an empty past: what a network of this experiment takes, `count` of each."""
+    data, context = experiment.data, experiment.context
+    images = torch.zeros(count, data.channels, *data.input_hw, dtype=torch.uint8, device=device)
+    if not context.past_frames and not context.history:
+        return (images,)
+    past = images.unsqueeze(1).expand(-1, context.past_frames, -1, -1, -1)
+    points = torch.zeros(count, context.history, 2, device=device)
+    return images, past, points, torch.zeros(count, context.history, dtype=torch.bool, device=device)
 
 
 def build(experiment: Experiment, *, weight_folders: Sequence[Path] = ()) -> tuple[Locator, Codec]:
@@ -99,16 +149,32 @@ def codec_for(experiment: Experiment, model: Locator) -> Codec:
     """The codec at the sizes of the network's own output."""
     data = experiment.data
     with torch.no_grad():
-        raw = copy.deepcopy(model).to("meta").eval()(fake_images(data.channels, data.input_hw))
+        raw = copy.deepcopy(model).to("meta").eval()(*example_inputs(experiment, count=2, device="meta"))
     map_hw, levels_hw = None, ()
     if isinstance(raw, RawHeatmaps):
         map_hw = (raw.logits.shape[2], raw.logits.shape[3])
     elif isinstance(raw, RawAxes):
         map_hw = (raw.y.shape[2], raw.x.shape[2])
+    elif isinstance(raw, RawTrackMap):
+        map_hw = (raw.logits.shape[1], raw.logits.shape[2])
     elif isinstance(raw, RawDense):
         levels_hw = raw.sizes_hw
     shape = CodecShape(input_hw=data.input_hw, map_hw=map_hw, levels_hw=levels_hw, num_classes=len(experiment.classes))
     return experiment.codec.build(shape)
+
+
+def _after_context(experiment: Experiment, context: nn.Module, neck_spec: FeatureSpec) -> FeatureSpec:
+    """The shapes that the context gives; those of the neck for single pictures."""
+    settings, input_hw = experiment.context, experiment.data.input_hw
+    if not settings.past_frames and not settings.history:
+        return neck_spec
+    frames = 1 + settings.past_frames
+    levels = zip(neck_spec.channels, neck_spec.sizes_hw, strict=True)
+    maps = FeatureMaps(maps=tuple(torch.empty(2, frames, c, h, w, device="meta") for c, (h, w) in levels))
+    past_xy = torch.zeros(2, settings.history, 2, device="meta")
+    with torch.no_grad():
+        seen = copy.deepcopy(context).to("meta").eval()(maps, past_xy, past_xy[..., 0] > 0)
+    return spec_of(seen, input_hw)
 
 
 def _head_shape(experiment: Experiment, neck_spec: FeatureSpec) -> HeadShape:

@@ -77,6 +77,9 @@ def mosaic_sample(
         boxes_xyxy=np.concatenate(boxes).astype(np.float32),
         labels=np.concatenate([objects.labels for objects in placed]),
         crowd=np.concatenate([objects.crowd for objects in placed]),
+        past_images=np.zeros((0, *data.input_hw, data.channels), dtype=np.uint8),
+        past_xy=np.zeros((0, 2), dtype=np.float32),
+        past_visible=np.zeros(0, dtype=bool),
         to_input=maps[0].matrix,
         index=index,
     )

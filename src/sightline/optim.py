@@ -22,7 +22,8 @@ ONE_CYCLE_START = 1 / 25
 def build_optimizer(model: Locator, config: TrainConfig) -> Optimizer:
     """One group for each part and kind of parameter; `base_lr` in a group is its rate at factor 1."""
     groups = []
-    for part, factor in (("backbone", config.backbone_lr), ("neck", config.neck_lr), ("head", config.head_lr)):
+    factors = {name: getattr(config, f"{name}_lr") for name in ("backbone", "neck", "context", "head")}
+    for part, factor in factors.items():
         parameters = [p for p in getattr(model, part).parameters() if p.requires_grad]
         for decayed in (True, False):
             chosen = [p for p in parameters if (p.ndim > 1 or config.decay_norm_and_bias) == decayed]

@@ -48,7 +48,7 @@ class HeadPieceConfig(PieceConfig):
     min_cells: ClassVar[int] = 1
 
 
-Finds = Literal["points", "one-box", "boxes"]
+Finds = Literal["points", "one-box", "boxes", "track"]
 
 
 class CodecPieceConfig(PieceConfig):
@@ -64,6 +64,18 @@ class CodecPieceConfig(PieceConfig):
     def per_cell(self, num_levels: int) -> tuple[int, ...]:
         """Boxes at each cell of each level of a dense head."""
         return (1,) * num_levels
+
+
+class ContextPieceConfig(PieceConfig):
+    """Base of context configs: how much of the past the piece looks at.
+
+    Its module takes `FeatureMaps` of maps [B, T, C, h, w] (T = 1 + past_frames; the current frame first, then the past
+    ones, oldest first), past points [B, L, 2] as shares of the input, and which of them were visible [B, L]. It gives
+    `FeatureMaps` of maps [B, C, h, w].
+    """
+
+    past_frames: int = 0
+    history: int = 0
 
 
 def spec_of(maps: FeatureMaps, size_hw: tuple[int, int]) -> FeatureSpec:

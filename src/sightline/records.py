@@ -63,6 +63,9 @@ class Skeleton:
 
 NO_POINTS = Skeleton(names=())
 
+PAST_FRAMES = 3  # frames before a frame of a clip that readers name
+HISTORY = 30  # points before it, half a second at 60 frames a second
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Objects:
@@ -111,6 +114,41 @@ class Objects:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameAt:
+    """Where the pixels of a frame are.
+
+    Attributes:
+        path: a picture, or a video file.
+        index: the frame's number in the video, in display order, from 0; None where `path` is a picture.
+    """
+
+    path: Path
+    index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Before:
+    """What came before a frame of a clip: frames and points, oldest first, the last entry just before it.
+
+    Attributes:
+        frames: `PAST_FRAMES` of them; None where the clip had not begun or the frame is missing.
+        points_xy: [HISTORY, 2] float64, continuous pixels of the original; zeros where not visible.
+        visible: [HISTORY] bool; False also where a frame has no label or lies before the clip.
+    """
+
+    frames: tuple[FrameAt | None, ...]
+    points_xy: np.ndarray
+    visible: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check lengths, and that what is visible is finite."""
+        assert len(self.frames) == PAST_FRAMES, len(self.frames)
+        assert self.points_xy.shape == (HISTORY, 2), self.points_xy.shape
+        assert self.visible.shape == (HISTORY,) and self.visible.dtype == bool, self.visible
+        assert np.isfinite(self.points_xy).all(), "NaN is not a mask"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FoundPoints:
     """Points that a model found for one object.
@@ -157,7 +195,8 @@ class Detections:
 class Record:
     """One labelled picture, as its label file tells it: named points of one object, or boxes.
 
-    A data set of boxes has one record for each picture, and no points.
+    A data set of boxes has one record for each picture, and no points. In a data set of clips a record is a labelled
+    frame: it has one point, and `visible` false says that the point is known not to be visible there.
 
     Attributes:
         image_id: the name used in tables and splits: the path below the data root, with `/`.
@@ -168,6 +207,9 @@ class Record:
         objects: the picture's boxes with their classes; None where the data set is not one of boxes.
         size_hw: (height, width) where the label file or the file's header says it.
         group: pictures of one identity or clip share it; a group never straddles a split.
+        before: what came before, in a data set of clips; else None.
+        frame: the frame's number in its clip, from 0; None where the data set is not one of clips.
+        video_frame: its number in the file, where `path` is a video.
         split: the part that the data set itself assigns, or None.
         source: "labels.csv:12", for messages.
     """
@@ -180,6 +222,9 @@ class Record:
     objects: Objects | None = None
     size_hw: tuple[int, int] | None = None
     group: str | None = None
+    before: Before | None = None
+    frame: int | None = None
+    video_frame: int | None = None
     split: str | None = None
     source: str = ""
 
@@ -240,6 +285,11 @@ class Dataset:
     def __len__(self) -> int:
         """Number of records."""
         return len(self.records)
+
+    @property
+    def has_clips(self) -> bool:
+        """Whether the records are frames of clips."""
+        return bool(self.records) and all(record.before is not None for record in self.records)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

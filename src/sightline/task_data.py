@@ -29,6 +29,8 @@ def usable(dataset: Dataset, finds: Finds, decisions: list[str]) -> Dataset:
     """
     if finds == "points":
         return _with_points(dataset, decisions)
+    if finds == "track":
+        return _with_clips(dataset)
     if not dataset.classes or any(record.objects is None for record in dataset.records):
         raise UserError(
             f"{dataset.root} ({dataset.format}) has no boxes with classes, and this recipe learns to find boxes. "
@@ -49,6 +51,20 @@ def _with_points(dataset: Dataset, decisions: list[str]) -> Dataset:
     if len(records) < len(dataset):
         decisions.append(f"{len(dataset) - len(records)} records without a labelled point are left out")
     return dataset.with_records(records)
+
+
+def _with_clips(dataset: Dataset) -> Dataset:
+    if not dataset.has_clips or len(dataset.skeleton) != 1:
+        found = f"{len(dataset.skeleton)} points in single pictures" if len(dataset.skeleton) else "no points"
+        if dataset.has_clips:
+            found = f"{len(dataset.skeleton)} points in clips (choose one with data.points)"
+        raise UserError(
+            f"{dataset.root} ({dataset.format}) has {found}, and this recipe follows one point through clips. Give "
+            "frames of clips with a row per frame (`docs/formats.md`), or choose a recipe for points."
+        )
+    if not any(record.visible[0] for record in dataset.records):
+        raise UserError(f"{dataset.root}: the point is visible in none of the {len(dataset)} labelled frames.")
+    return dataset
 
 
 def _with_one_box(dataset: Dataset, decisions: list[str]) -> Dataset:
@@ -146,7 +162,7 @@ def speaking_of(experiment: Experiment, dataset: Dataset) -> Dataset:
     Raises:
         UserError: the names differ.
     """
-    if experiment.codec.finds == "points":
+    if experiment.codec.finds in ("points", "track"):
         return _same_points(experiment, dataset)
     chosen = select_classes(dataset, experiment.data.classes)
     unknown = [name for name in chosen.classes if name not in experiment.classes]
@@ -190,6 +206,10 @@ def resolve_crop(data: DataConfig, dataset: Dataset, finds: Finds) -> str:
     Raises:
         UserError: boxes cannot be looked for in a crop around themselves.
     """
+    if finds == "track":
+        if data.crop in ("points", "box"):
+            raise UserError(f"data.crop={data.crop}: in a clip nobody knows the box. Use data.crop=image or window.")
+        return "window" if data.crop == "window" else "image"
     if finds != "points":
         if data.crop in ("points", "box"):
             raise UserError(f"data.crop={data.crop}: boxes are looked for in whole pictures. Use data.crop=image.")

@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
 
@@ -52,6 +52,7 @@ from sightline.types import Batch, Truth
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _log = logging.getLogger("sightline")
 FEATURES_FOLDER = ".features"  # beside the run folders, which share it
+TRUTHS = len(fields(Truth))
 LOG_EVERY = 10  # steps between lines of metrics.jsonl
 
 
@@ -158,7 +159,7 @@ class _Training:
         self.network = FromFeatures(self.model) if config.cache_features else self.model
         self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.network, self.codec), optimizer)
         self.averaged = AveragedWeights(self.model, decay=config.ema) if config.ema else None
-        self.framing = Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
+        self.framing = Framing.of(experiment)
         self.scoring = scoring_for(experiment)
         self.progress = Progress()
         self._make_loaders(worker_count(experiment.data.workers))
@@ -182,7 +183,7 @@ class _Training:
             )
             self.loader, self.val_loader = cached.training_loader(self.sampler), cached.plain_loader()
             return
-        pictures = Pictures(self.split.train, self.experiment.data)
+        pictures = Pictures(self.split.train, self.experiment.data, past_frames=self.framing.past_frames)
         samples = TrainingSamples(
             pictures,
             framing=self.framing,
@@ -192,7 +193,9 @@ class _Training:
         )
         self.loader = training_loader(samples, self.sampler, workers=workers)
         plain = PlainSamples(
-            Pictures(self.split.val, self.experiment.data), framing=self.framing, evaluate=self.experiment.evaluate
+            Pictures(self.split.val, self.experiment.data, past_frames=self.framing.past_frames),
+            framing=self.framing,
+            evaluate=self.experiment.evaluate,
         )
         self.val_loader = plain_loader(plain, batch=self.experiment.evaluate.batch, workers=0)
 
@@ -295,7 +298,7 @@ class _Training:
             UserError: a single picture, and a batch normalisation that has nothing else to take statistics of.
         """
         try:
-            return self.wrapped(part.images, *part.truth.tensors())
+            return self.wrapped(*part.truth.tensors(), *part.seen)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -400,9 +403,10 @@ class _WithLoss(nn.Module):
         super().__init__()
         self.model, self.codec = model, codec
 
-    def forward(self, images: Tensor, *truth: Tensor) -> Tensor:
-        """The scalar loss of one part of a batch."""
-        return self.codec.loss(self.model(images), self.codec.encode(Truth.of(*truth)))
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """The scalar loss of one part of a batch, given its truth's tensors and what the network sees."""
+        truth, seen = tensors[:TRUTHS], tensors[TRUTHS:]
+        return self.codec.loss(self.model(*seen), self.codec.encode(Truth.of(*truth)))
 
 
 def forget_later(metrics: Path, progress: Progress) -> None:
@@ -440,6 +444,7 @@ def _split(batch: Batch, parts: int) -> list[Batch]:
     return [
         Batch(
             images=batch.images[cut],
+            past=batch.past[cut],
             truth=batch.truth[cut],
             to_input=batch.to_input[cut],
             index=batch.index[cut],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
@@ -16,7 +17,7 @@ from statistics import NormalDist
 import cv2
 import numpy as np
 
-from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment
 from sightline.errors import UserError
 from sightline.geometry import (
     Affine,
@@ -35,7 +36,7 @@ from sightline.geometry import (
 )
 from sightline.images import shrink_factor
 from sightline.iou_crop import centre_inside, draw_iou_crop
-from sightline.records import Objects, Record, Skeleton
+from sightline.records import Before, Objects, Record, Skeleton
 from sightline.types import Sample
 
 RETRIES = 5  # of the `faces` write-up
@@ -66,9 +67,29 @@ def base_box(record: Record, size_hw: tuple[int, int], data: DataConfig) -> Box:
             box = (0.0, 0.0, float(width), float(height))
         else:
             box = enlarge(box_around(shown), 1 + data.margin)
+    elif data.crop == "window":
+        centre = record.points_xy[0] if record.visible[0] else np.array([width / 2, height / 2])
+        return window_around(centre, size_hw, data.input_hw)
     else:
         raise AssertionError(f"data.crop={data.crop} must be resolved before samples are made")
     return fit_aspect(box, data.input_hw) if data.keep_aspect else box
+
+
+def window_around(centre_xy: np.ndarray, size_hw: tuple[int, int], input_hw: tuple[int, int]) -> Box:
+    """A window of `input_hw` whole pixels of the frame around a place, moved inside the frame where it can be."""
+    sides = np.array(input_hw[::-1], dtype=np.float64)
+    room = np.maximum(0.0, np.array(size_hw[::-1]) - sides)
+    low = np.rint(np.clip(np.asarray(centre_xy) - sides / 2, 0.0, room))
+    return float(low[0]), float(low[1]), float(low[0] + sides[0]), float(low[1] + sides[1])
+
+
+def drawn_window(record: Record, data: DataConfig, rng: np.random.Generator, *, jitter: float) -> Box:
+    """A window that shows the point anywhere but at its very edge, or any window where the point is not visible."""
+    size_hw = _size(record)
+    if not record.visible[0]:
+        return window_around(rng.random(2) * size_hw[::-1], size_hw, data.input_hw)
+    shift = rng.uniform(-jitter, jitter, 2) * data.input_hw[::-1]
+    return window_around(record.points_xy[0] + shift, size_hw, data.input_hw)
 
 
 def jittered_box(box: Box, *, amount: float, seed: int, image_id: str) -> Box:
@@ -125,23 +146,39 @@ def _needed(
 
 def recolour(image: np.ndarray, rng: np.random.Generator, augment: AugmentConfig) -> np.ndarray:
     """Brightness, contrast, saturation, hue and grey as one 3 x 4 matrix; then blur, noise, a patch."""
-    channels = image.shape[2]
+    return recolour_frames([image], rng, augment)[0]
+
+
+def recolour_frames(frames: Sequence[np.ndarray], rng: np.random.Generator, augment: AugmentConfig) -> list[np.ndarray]:
+    """The same for frames of one clip, the current one first: one draw of colours and blur, own noise in each.
+
+    The patch is on the current frame alone: what is hidden now was seen before.
+    """
     if augment.brightness or augment.contrast or augment.saturation or augment.hue or augment.grey:
-        matrix = _colour_matrix(rng, augment, mean=float(image[::4, ::4].mean()))
-        if channels == 3:
-            image = cv2.transform(image, matrix)
-        else:  # all grey levels: the sum of a row acts on one channel
-            row = np.array([[matrix[0, :3].sum(), matrix[0, 3]]], dtype=np.float32)
-            image = cv2.transform(image, row).reshape(image.shape)
+        matrix = _colour_matrix(rng, augment, mean=float(frames[0][::4, ::4].mean()))
+        frames = [_coloured(frame, matrix) for frame in frames]
     if rng.random() < augment.blur:
         sigma = rng.uniform(0.4, 1.6)
-        image = cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
+        frames = [cv2.GaussianBlur(frame, (0, 0), sigma).reshape(frame.shape) for frame in frames]
     if augment.noise_std:
-        std = rng.uniform(0, augment.noise_std) if augment.noise_draw == "each-image" else augment.noise_std
-        image = _noisy(image, rng, std=std * 255)
+        frames = [_noisy(frame, rng, std=_draw_std(rng, augment) * 255) for frame in frames]
     if rng.random() < augment.occlude:
-        image = _occluded(image, rng)
-    return image
+        frames = [_occluded(frames[0], rng), *frames[1:]]
+    return list(frames)
+
+
+def _coloured(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A colour matrix [3, 4] applied to [H, W, C] uint8."""
+    if image.shape[2] == 3:
+        return cv2.transform(image, matrix)
+    # All grey levels: the sum of a row acts on one channel.
+    row = np.array([[matrix[0, :3].sum(), matrix[0, 3]]], dtype=np.float32)
+    return cv2.transform(image, row).reshape(image.shape)
+
+
+def _draw_std(rng: np.random.Generator, augment: AugmentConfig) -> float:
+    """The noise's standard deviation, as a share of white."""
+    return rng.uniform(0, augment.noise_std) if augment.noise_draw == "each-image" else augment.noise_std
 
 
 @lru_cache(maxsize=1)
@@ -200,14 +237,39 @@ class Framing:
 
     data: DataConfig
     skeleton: Skeleton
+    past_frames: int = 0
+    history: int = 0
+
+    @staticmethod
+    def of(experiment: Experiment) -> Framing:
+        """As an experiment wants it."""
+        return Framing(
+            data=experiment.data,
+            skeleton=experiment.skeleton.skeleton(),
+            past_frames=experiment.context.past_frames,
+            history=experiment.context.history,
+        )
+
+
+PastImages = Sequence[np.ndarray | None]  # oldest first; None where there was no frame
 
 
 def training_sample(
-    record: Record, image: np.ndarray, *, framing: Framing, augment: AugmentConfig, rng: np.random.Generator, index: int
+    record: Record,
+    image: np.ndarray,
+    *,
+    framing: Framing,
+    augment: AugmentConfig,
+    rng: np.random.Generator,
+    index: int,
+    past: PastImages = (),
 ) -> Sample:
-    """An augmented sample; `image` may be a shrunk decode of the record's picture."""
+    """An augmented sample; `image`, and likewise `past`, may be a shrunk decode of the record's picture."""
     size_hw = _size(record)
-    box = base_box(record, size_hw, framing.data)
+    if framing.data.crop == "window":
+        box = drawn_window(record, framing.data, rng, jitter=augment.window_jitter)
+    else:
+        box = base_box(record, size_hw, framing.data)
     if augment.iou_crop and rng.random() < augment.iou_crop:
         record, box = _iou_cropped(record, box, framing.data, rng)
     plain = _crop(box, framing.data)
@@ -215,8 +277,11 @@ def training_sample(
     if augment.leaving == "retry":
         drawn = _retried(record, drawn, plain, framing, augment, rng)
     twins = framing.skeleton.flip_index if drawn.is_mirrored and augment.flip_swaps_twins else None
-    sample = _sample(record, image, drawn, framing.data, twins=twins, index=index)
-    return replace(sample, image=recolour(sample.image, rng, augment))
+    sample = _sample(record, image, drawn, framing, twins=twins, index=index, past=past)
+    if augment.history_noise:
+        sample = replace(sample, past_xy=_shaken(sample, rng, augment.history_noise, framing.data.input_hw))
+    image, *earlier = recolour_frames([sample.image, *sample.past_images], rng, augment)
+    return replace(sample, image=image, past_images=_stacked(earlier, framing))
 
 
 def _iou_cropped(record: Record, box: Box, data: DataConfig, rng: np.random.Generator) -> tuple[Record, Box]:
@@ -243,14 +308,32 @@ def _retried(
     return drawn if inside(drawn.points(shown), framing.data.input_hw).all() else plain
 
 
+def _shaken(sample: Sample, rng: np.random.Generator, amount: float, input_hw: tuple[int, int]) -> np.ndarray:
+    """Past points [L, 2], each moved a little; a tracker's own past is not exact either."""
+    sides = np.array(input_hw[::-1], dtype=np.float32)
+    moved = sample.past_xy + rng.uniform(-amount, amount, sample.past_xy.shape).astype(np.float32) * sides
+    return np.where(sample.past_visible[:, None], moved.clip(0.0, sides), 0.0).astype(np.float32)
+
+
 def plain_sample(
-    record: Record, image: np.ndarray, *, framing: Framing, evaluate: EvaluateConfig, index: int
+    record: Record,
+    image: np.ndarray,
+    *,
+    framing: Framing,
+    evaluate: EvaluateConfig,
+    index: int,
+    past: PastImages = (),
 ) -> Sample:
     """The sample that validation and evaluation see: the same one every time."""
-    box = base_box(record, _size(record), framing.data)
-    if framing.data.crop != "image" and evaluate.jitter:
-        box = jittered_box(box, amount=evaluate.jitter, seed=evaluate.seed, image_id=record.image_id)
-    return _sample(record, image, _crop(box, framing.data), framing.data, twins=None, index=index)
+    data = framing.data
+    if data.crop == "window":
+        rng = np.random.default_rng([evaluate.seed, zlib.crc32(record.image_id.encode())])
+        box = drawn_window(record, data, rng, jitter=evaluate.window_jitter)
+    else:
+        box = base_box(record, _size(record), data)
+        if data.crop != "image" and evaluate.jitter:
+            box = jittered_box(box, amount=evaluate.jitter, seed=evaluate.seed, image_id=record.image_id)
+    return _sample(record, image, _crop(box, data), framing, twins=None, index=index, past=past)
 
 
 def _size(record: Record) -> tuple[int, int]:
@@ -263,9 +346,17 @@ def _crop(box: Box, data: DataConfig) -> Affine:
 
 
 def _sample(
-    record: Record, image: np.ndarray, to_input: Affine, data: DataConfig, *, twins: tuple[int, ...] | None, index: int
+    record: Record,
+    image: np.ndarray,
+    to_input: Affine,
+    framing: Framing,
+    *,
+    twins: tuple[int, ...] | None,
+    index: int,
+    past: PastImages,
 ) -> Sample:
-    """Warp pixels and points with the same map."""
+    """Warp pixels and points, past ones too, with the same map."""
+    data = framing.data
     # Not the quotient of the sizes: a decode at a half rounds 481 up to 241, coordinates are halved exactly.
     factor = shrink_factor(_size(record), decoded_hw=(image.shape[0], image.shape[1]))
     from_decoded = to_input @ scaling(factor, factor)
@@ -274,6 +365,10 @@ def _sample(
     if twins is not None:
         points, visible = points[list(twins)], visible[list(twins)]
     boxes = placed_objects(record.objects, to_input, data)
+    past_xy, past_visible = _placed_history(record.before, to_input, framing)
+    assert len(past) == framing.past_frames, (len(past), framing.past_frames)
+    black = np.zeros((*data.input_hw, image.shape[2]), dtype=np.uint8)
+    earlier = [black if frame is None else warp(frame, from_decoded, data.input_hw) for frame in past]
     return Sample(
         image=warp(image, from_decoded, data.input_hw),
         points_xy=np.where(visible[:, None], points, 0.0).astype(np.float32),
@@ -281,9 +376,29 @@ def _sample(
         boxes_xyxy=boxes.boxes_xyxy.astype(np.float32),
         labels=boxes.labels,
         crowd=boxes.crowd,
+        past_images=_stacked(earlier, framing),
+        past_xy=past_xy,
+        past_visible=past_visible,
         to_input=to_input.matrix,
         index=index,
     )
+
+
+def _stacked(frames: Sequence[np.ndarray], framing: Framing) -> np.ndarray:
+    """[P, H, W, C]; P may be 0."""
+    shape = (0, *framing.data.input_hw, framing.data.channels)
+    return np.stack(frames) if frames else np.zeros(shape, dtype=np.uint8)
+
+
+def _placed_history(before: Before | None, to_input: Affine, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
+    """The last points [L, 2] in input pixels and which of them the input shows [L]; zeros elsewhere."""
+    length = framing.history
+    if not length:
+        return np.zeros((0, 2), dtype=np.float32), np.zeros(0, dtype=bool)
+    assert before is not None, "a past is asked for, but the record has none"
+    points = to_input.points(before.points_xy[-length:])
+    visible = before.visible[-length:] & inside(points, framing.data.input_hw)
+    return np.where(visible[:, None], points, 0.0).astype(np.float32), visible
 
 
 def placed_objects(objects: Objects | None, to_input: Affine, data: DataConfig) -> Objects:

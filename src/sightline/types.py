@@ -44,6 +44,10 @@ class Sample:
         boxes_xyxy: [N, 4] float32, in input pixels, cut at its edges.
         labels: [N] int64.
         crowd: [N] bool.
+        past_images: [P, H, W, C] uint8, the frames before in a clip, oldest first; black where there was none. P = 0
+            for single pictures.
+        past_xy: [L, 2] float32, the points before, oldest first, in input pixels; zeros where not visible.
+        past_visible: [L] bool: visible then, and inside the part that the input shows.
         to_input: [2, 3] float64, original pixels -> input pixels.
         index: the record's position in its data set.
     """
@@ -54,6 +58,9 @@ class Sample:
     boxes_xyxy: np.ndarray
     labels: np.ndarray
     crowd: np.ndarray
+    past_images: np.ndarray
+    past_xy: np.ndarray
+    past_visible: np.ndarray
     to_input: np.ndarray
     index: int
 
@@ -120,10 +127,30 @@ class Truth(_Moves):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Past(_Moves):
+    """What came before each frame of a batch, oldest first; P = L = 0 for single pictures."""
+
+    images: UInt8[Tensor, "B P C H W"]
+    points_xy: Float[Tensor, "B L 2"]
+    visible: Bool[Tensor, "B L"]
+
+    def __getitem__(self, rows: Tensor | slice) -> Past:
+        """The past of some of the frames."""
+        return Past(images=self.images[rows], points_xy=self.points_xy[rows], visible=self.visible[rows])
+
+    @staticmethod
+    def none(count: int) -> Past:
+        """Of single pictures."""
+        images = torch.zeros(count, 0, 0, 0, 0, dtype=torch.uint8)
+        return Past(images=images, points_xy=torch.zeros(count, 0, 2), visible=torch.zeros(count, 0, dtype=torch.bool))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Batch(_Moves):
     """Samples stacked; what the network and the codec see."""
 
     images: UInt8[Tensor, "B C H W"]
+    past: Past
     truth: Truth
     to_input: Float[Tensor, "B 2 3"]
     index: Int[Tensor, "B"]
@@ -131,6 +158,13 @@ class Batch(_Moves):
     def __len__(self) -> int:
         """Number of pictures, B."""
         return len(self.images)
+
+    @property
+    def seen(self) -> tuple[Tensor, ...]:
+        """What the network takes: the pictures, and for frames of clips what came before."""
+        if not self.past.images.shape[1] and not self.past.visible.shape[1]:
+            return (self.images,)
+        return self.images, self.past.images, self.past.points_xy, self.past.visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +193,13 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMaps:
-    """Feature maps, finest first: each [B, C, h, w]."""
+    """Feature maps, finest first: each [B, C, h, w].
+
+    `prior` is where the past lets a point be expected, [B, 1, h, w] at the first map's size, at least 0; or None.
+    """
 
     maps: tuple[Tensor, ...]
+    prior: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,7 +255,23 @@ class RawDense:
     sizes_hw: tuple[tuple[int, int], ...]
 
 
-Raw = RawCoords | RawHeatmaps | RawAxes | RawOneBox | RawDense
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawTrackCoords:
+    """Guesses of where one point is, 0..1 of the input, and a logit of its being visible (None: no say)."""
+
+    xy: Float[Tensor, "B M 2"]
+    visible: Float[Tensor, "B"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawTrackMap:
+    """A map of logits for one point, and a logit of its being visible (None: no say)."""
+
+    logits: Float[Tensor, "B h w"]
+    visible: Float[Tensor, "B"] | None = None
+
+
+Raw = RawCoords | RawHeatmaps | RawAxes | RawOneBox | RawDense | RawTrackCoords | RawTrackMap
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -103,7 +103,7 @@ class _Trainer:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.model, config)
         self.averaged = AveragedWeights(self.model, decay=config.ema) if config.ema else None
-        framing = Framing(data=self.experiment.data, skeleton=self.experiment.skeleton.skeleton())
+        framing = Framing.of(self.experiment)
         kept = Pictures(prepared.split.train, self.experiment.data)
         samples = TrainingSamples(kept, framing=framing, augment=self.experiment.augment, seed=0)
         self.sampler = EpochSampler(count=len(prepared.split.train), batch=batch, seed=0)
@@ -143,7 +143,7 @@ class _Trainer:
         start = time.perf_counter()
         batch = next(batches)
         loaded = time.perf_counter()
-        loss = self.codec.loss(self.model(batch.images), self.codec.encode(batch.truth))
+        loss = self.codec.loss(self.model(*batch.seen), self.codec.encode(batch.truth))
         computed = time.perf_counter()
         loss.backward()
         if self.experiment.train.clip_norm is not None:

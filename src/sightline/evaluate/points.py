@@ -187,7 +187,7 @@ def _to_show(errors: PointErrors) -> list[int]:
 def _heatmaps(model: Locator, samples: PlainSamples, rows: Sequence[int], *, device: str) -> dict[str, np.ndarray]:
     """Maps of some pictures as 0..255, with the input that they belong to; empty where the model has no maps."""
     batch = collate([samples[row] for row in rows])
-    raw = model.eval()(batch.images.to(device))
+    raw = model.eval()(*batch.to(device).seen)
     if not isinstance(raw, RawHeatmaps):
         return {}
     maps = raw.logits.float().cpu()

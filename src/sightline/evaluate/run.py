@@ -58,8 +58,12 @@ def evaluate(
         UserError: no records, nothing labelled in them, or predictions that are not finite.
     """
     scoring = scoring_for(experiment, thresholds=thresholds)
-    framing = Framing(data=experiment.data, skeleton=experiment.skeleton.skeleton())
-    samples = PlainSamples(Pictures(records, experiment.data), framing=framing, evaluate=experiment.evaluate)
+    framing = Framing.of(experiment)
+    samples = PlainSamples(
+        Pictures(records, experiment.data, past_frames=framing.past_frames),
+        framing=framing,
+        evaluate=experiment.evaluate,
+    )
     loader = plain_loader(samples, batch=experiment.evaluate.batch, workers=0)
     inferred = _infer(model, codec, loader, records, experiment=experiment, device=device)
     return scoring.evaluate(model, codec, samples, inferred, device=device)
