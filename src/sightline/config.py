@@ -148,6 +148,9 @@ class AugmentConfig(PieceConfig):
     window_jitter: float = Field(
         default=0.0, ge=0, lt=0.5, description="clips, crop=window: its centre is up to this share of it off the point"
     )
+    window_elsewhere: float = Field(
+        default=0.0, ge=0, lt=1, description="clips, crop=window: share of windows anywhere, mostly without the point"
+    )
     history_noise: float = Field(
         default=0.0, ge=0, lt=1, description="clips: past points are moved by up to this share of the input"
     )

@@ -25,9 +25,10 @@ from sightline.evaluate.run import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
 from sightline.model import Locator, build, without_pretrained
-from sightline.prepare import Prepared, load_data, part
+from sightline.prepare import Prepared, load_data
 from sightline.records import Dataset
 from sightline.report.page import write_report
+from sightline.splits import part
 from sightline.task_data import resolve_crop, speaking_of, usable
 from sightline.train import Outcome, Watcher, train
 
@@ -192,7 +193,7 @@ def evaluate_run(
     experiment = _scored_otherwise(folder.experiment(), sets)
     model, codec = load_run(folder)
     model.to(device)
-    dataset = load_data(data, skip_broken=skip_broken, format=format)
+    dataset = load_data(data, skip_broken=skip_broken, format=format, runs=run.parent)
     dataset = usable(speaking_of(experiment, dataset), experiment.codec.finds, [])
     dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
     crop = resolve_crop(experiment.data, dataset, experiment.codec.finds)

@@ -17,14 +17,14 @@ from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.backbones.weights import find_weights
 from sightline.config import Experiment, SkeletonConfig, TrainConfig
 from sightline.data_fit import anchor_report, fit_to_data
-from sightline.errors import unknown_name
 from sightline.evaluate import scoring_for
 from sightline.loader import EpochSampler
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset, Record
 from sightline.scan import require_clean, scan
-from sightline.splits import Split, part_of, split_dataset
+from sightline.splits import Split, split_dataset
 from sightline.task_data import check_parts, resolve_crop, select_classes, select_points, usable
+from sightline.video.unpack import frames_needed, unpack
 
 SIZE_STEP = 32  # the deepest stride of the usual backbones
 
@@ -40,15 +40,27 @@ class Prepared:
     anchors: AnchorsReport | None = None
 
 
-def load_data(path: Path, *, skip_broken: bool, format: str | None = None) -> Dataset:
+FRAMES_FOLDER = ".frames"  # beside the run folders, which share it
+
+
+def load_data(path: Path, *, skip_broken: bool, format: str | None = None, runs: Path | None = None) -> Dataset:
     """Read, scan every picture, and stop with all errors at once.
+
+    Args:
+        path: a label file or the folder that holds labels and pictures.
+        skip_broken: leave broken records out.
+        format: a key of `readers.FORMATS`; None finds it out.
+        runs: where frames of videos are unpacked to, below `.frames`; videos stay as they are without it.
 
     Raises:
         UserError: no data set, or errors in it and not `skip_broken`.
     """
     dataset = scan(read_dataset(path, format=format))
     swapped = check_flip_order(dataset)
-    return require_clean(replace(dataset, problems=(*dataset.problems, *swapped)), skip_broken=skip_broken)
+    dataset = require_clean(replace(dataset, problems=(*dataset.problems, *swapped)), skip_broken=skip_broken)
+    if runs is None or not frames_needed(dataset):
+        return dataset
+    return require_clean(unpack(dataset, runs / FRAMES_FOLDER), skip_broken=skip_broken)
 
 
 def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequence[Path] = ()) -> Prepared:
@@ -80,7 +92,8 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         decisions.append(
             f"warning: {shared} lie in both parts; neighbouring frames make validation easier than new data"
         )
-    if finds != "points":
+    boxes = finds in ("one-box", "boxes")
+    if boxes:
         decisions += check_parts(split.train, split.val, dataset.classes)
     augment = experiment.augment
     if (
@@ -102,7 +115,7 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
             "train": train,
             "backbone": _with_fitting_padding(experiment.backbone, weight_folders, decisions),
             "skeleton": SkeletonConfig.of(dataset.skeleton),
-            "classes": dataset.classes if finds != "points" else (),
+            "classes": dataset.classes if boxes else (),
         }
     )
     anchors = None
@@ -141,18 +154,3 @@ def _long_enough(train: TrainConfig, count: int) -> TrainConfig:
         return train
     every = max(train.validate_every, round(epochs / train.epochs * train.validate_every))
     return train.model_copy(update={"epochs": epochs, "validate_every": every})
-
-
-def part(dataset: Dataset, name: str | None) -> Dataset:
-    """The records of one part that the data set itself defines, or all of them.
-
-    Raises:
-        UserError: the data set defines no such part.
-    """
-    if name is None:
-        return dataset
-    records: list[Record] = [record for record in dataset.records if part_of(record) == name or record.split == name]
-    if not records:
-        parts = {record.split for record in dataset.records if record.split}
-        raise unknown_name("split", name, parts)
-    return dataset.with_records(records)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sightline.backbones.convnet import ConvnetBackboneConfig
+from sightline.backbones.light import LightBackboneConfig
 from sightline.backbones.resnet_levels import ResnetLevelsConfig
 from sightline.backbones.ssd_basic import SsdBasicBackboneConfig
 from sightline.backbones.timm_net import TimmBackboneConfig
@@ -19,6 +20,7 @@ BACKBONES: dict[str, type[PieceConfig]] = {
     "torchvision": TorchvisionBackboneConfig,
     "convnet": ConvnetBackboneConfig,
     "unet-encoder": UnetEncoderConfig,
+    "light": LightBackboneConfig,
     "resnet-levels": ResnetLevelsConfig,
     "ssd-basic": SsdBasicBackboneConfig,
 }
@@ -28,6 +30,7 @@ BackboneConfig = Annotated[
     | TorchvisionBackboneConfig
     | ConvnetBackboneConfig
     | UnetEncoderConfig
+    | LightBackboneConfig
     | ResnetLevelsConfig
     | SsdBasicBackboneConfig,
     Field(discriminator="kind"),

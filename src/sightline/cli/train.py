@@ -50,7 +50,7 @@ def train(
     experiment = chosen(recipe, use, set)
     where = pick_device(device)
     folder = new_run_folder(out_, recipe=experiment.recipe, resume=resume)
-    dataset = load_data(data, skip_broken=skip_broken, format=format)
+    dataset = load_data(data, skip_broken=skip_broken, format=format, runs=folder.path.parent)
     if not json:
         print_dataset(dataset, most=5)
     folders = weight_folders(weights_dir, data)

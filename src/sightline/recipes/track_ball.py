@@ -1,0 +1,88 @@
+"""Our own tracker of a small fast object, made for two CPU cores: a coarse look at each frame, a fine one at a window.
+
+Both networks look at three frames through the same weights and compare what they saw. The coarse one keeps the maps of
+the frames before, so that a frame costs one pass; the fine one sees native pixels around the coarse answer.
+"""
+
+from __future__ import annotations
+
+from sightline.backbones.light import LightBackboneConfig
+from sightline.codecs.track_peak import TrackPeakCodecConfig
+from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment, SkeletonConfig, TrainConfig
+from sightline.context.frame_mix import FrameMixConfig
+from sightline.heads.track_peak import TrackPeakHeadConfig
+from sightline.necks.fpn import FpnNeckConfig
+
+ONE_POINT = SkeletonConfig(names=("point",))
+
+
+def track_ball_coarse() -> Experiment:
+    """The first stage of `track-ball`: where in the whole frame, to about ten pixels.
+
+    Idea: a light network on 288 x 512 pixels, a pyramid to stride 8, the current map beside its differences from
+        the two before, a peak, and visibility from the peak's shape.
+    Data: clips with a row per frame; a few thousand labelled frames, or drawn ones.
+    Expected: docs/results.md, "Tracks".
+    Command: sightline train track-ball --data CLIPS
+    """
+    return Experiment(
+        recipe="track-ball-coarse",
+        skeleton=ONE_POINT,
+        data=DataConfig(input_hw=(288, 512), crop="image", cache_mb=3072),
+        augment=AugmentConfig(
+            rotate_deg=8,
+            shift=0.08,
+            scale_min=0.75,
+            scale_max=1.4,
+            flip=0.5,
+            brightness=0.3,
+            contrast=0.3,
+            saturation=0.3,
+            hue=0.05,
+            grey=0.1,
+            blur=0.1,
+            noise_std=0.03,
+        ),
+        backbone=LightBackboneConfig(skip=1),
+        neck=FpnNeckConfig(channels=48, levels=1),
+        context=FrameMixConfig(past_frames=2, channels=48),
+        head=TrackPeakHeadConfig(),
+        codec=TrackPeakCodecConfig(),
+        train=TrainConfig(
+            epochs=20,
+            min_steps=3000,
+            batch=16,
+            lr=3e-3,
+            weight_decay=0.02,
+            schedule="one-cycle",
+            ema=0.998,
+            clip_norm=5,
+        ),
+        evaluate=EvaluateConfig(batch=32),
+    )
+
+
+def track_ball_fine() -> Experiment:
+    """The second stage of `track-ball`: where in a window of native pixels, or that it is not there.
+
+    Idea: as the coarse stage at stride 4, on windows of 128 x 128; every fourth window shows another place, so that it
+        learns to say no.
+    Data: as the coarse stage.
+    Expected: docs/results.md, "Tracks".
+    Command: sightline train track-ball --data CLIPS
+    """
+    coarse = track_ball_coarse()
+    augment = coarse.augment.model_copy(
+        update={"shift": 0.0, "scale_min": 0.7, "window_jitter": 0.4, "window_elsewhere": 0.25}
+    )
+    return coarse.model_copy(
+        update={
+            "recipe": "track-ball-fine",
+            "data": DataConfig(input_hw=(128, 128), crop="window", cache_mb=3072),
+            "augment": augment,
+            "backbone": LightBackboneConfig(blocks=(2, 2, 2)),
+            "neck": FpnNeckConfig(channels=32, levels=1),
+            "context": FrameMixConfig(past_frames=2, channels=32),
+            "train": coarse.train.model_copy(update={"batch": 32}),
+        }
+    )
