@@ -75,7 +75,7 @@ def problem_ids() -> set[str]:
     """Every id that the code gives to a problem of data."""
     ids: set[str] = set()
     others = [SOURCE / "scan.py", SOURCE / "images.py", SOURCE / "image_headers.py", SOURCE / "cli" / "check.py"]
-    for path in [*SOURCE.glob("readers/*.py"), *others]:
+    for path in [*SOURCE.glob("readers/*.py"), *SOURCE.glob("doctor/*.py"), *others]:
         for function in ast.walk(ast.parse(text_of(path))):
             if isinstance(function, ast.FunctionDef):
                 ids |= _ids_of(function)
@@ -96,7 +96,7 @@ def _ids_of(function: ast.FunctionDef) -> set[str]:
 def _id_arguments(call: ast.Call) -> list[ast.expr]:
     """The arguments of a call that name a kind of problem: `findings.error("id", ...)`, `Problem(id=...)`."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if name in ("error", "warning", "note", "LabelError"):
+    if name in ("error", "warning", "note", "LabelError", "suspect"):
         return call.args[:1]
     if name in ("Problem", "_problem", "ImageError", "Fault"):
         return [keyword.value for keyword in call.keywords if keyword.arg in ("id", "fault")]

@@ -16,6 +16,7 @@ from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.codecs import CODECS, CodecConfig
 from sightline.codecs.protocol import CodecShape
 from sightline.config import PIECES, DataConfig, Experiment, SkeletonConfig, TrainConfig
+from sightline.context import CONTEXTS, ContextConfig
 from sightline.errors import PieceMismatch
 from sightline.heads import HEADS, HeadConfig
 from sightline.heads.heatmap import HeatmapHeadConfig
@@ -28,9 +29,16 @@ from sightline.optim import build_optimizer
 from sightline.pieces import HeadShape, PieceConfig, spec_of
 from sightline.types import FeatureMaps, RawAxes, RawCoords, RawDense, RawHeatmaps, Truth
 
-UNIONS = {"backbone": BackboneConfig, "neck": NeckConfig, "head": HeadConfig, "codec": CodecConfig}
+UNIONS = {
+    "backbone": BackboneConfig,
+    "neck": NeckConfig,
+    "context": ContextConfig,
+    "head": HeadConfig,
+    "codec": CodecConfig,
+}
 EVERY = [(slot, key) for slot, table in PIECES.items() for key in table]
 POINTS = SkeletonConfig(names=("a", "b", "c"), flip_pairs=((0, 1),))
+ONE_POINT = SkeletonConfig(names=("a",))
 SIZE = (64, 48)
 PYRAMID = ((24, 16, 12), (32, 8, 6), (96, 4, 3), (160, 2, 2))  # odd at the top: 3 -> 2
 
@@ -63,15 +71,16 @@ def experiment(
     size: tuple[int, int] = SIZE,
 ) -> Experiment:
     """A small whole experiment around the pieces given."""
+    codec = codec or small("codec", "heatmap")
     return Experiment(
         recipe="contract",
-        skeleton=POINTS,
+        skeleton=ONE_POINT if codec.finds == "track" else POINTS,  # type: ignore[attr-defined]
         classes=("first", "second", "third"),
         data=DataConfig(input_hw=size, channels=channels),  # type: ignore[arg-type]
         backbone=backbone or small("backbone", "convnet"),  # type: ignore[arg-type]
         neck=neck or small("neck", "none"),  # type: ignore[arg-type]
         head=head or small("head", "heatmap"),  # type: ignore[arg-type]
-        codec=codec or small("codec", "heatmap"),  # type: ignore[arg-type]
+        codec=codec,  # type: ignore[arg-type]
         train=TrainConfig(lr=1e-3),
     )
 
@@ -173,6 +182,25 @@ def test_a_neck_takes_one_level_and_one_picture(key: str) -> None:
     assert neck(features).maps[0].shape[0] == 1
 
 
+# --- contexts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", CONTEXTS)
+def test_a_context_takes_the_axis_of_time_away_and_passes_gradients(key: str) -> None:
+    config = CONTEXTS[key]()
+    single = pyramid()
+    context = config.build(spec_of(single, SIZE), input_hw=SIZE)  # type: ignore[attr-defined]
+    frames = 1 + config.past_frames
+    maps = tuple(torch.stack([m.detach() + t for t in range(frames)], dim=1).requires_grad_() for m in single.maps)
+    past_xy, past_visible = torch.rand(2, config.history, 2), torch.ones(2, config.history, dtype=torch.bool)
+    out = context(FeatureMaps(maps=maps), past_xy, past_visible)
+    assert isinstance(out, FeatureMaps)
+    assert all(m.ndim == 4 and len(m) == 2 and torch.isfinite(m).all() for m in out.maps)
+    sum(m.square().mean() for m in out.maps).backward()
+    assert touched(context) == []
+    assert any(m.grad is not None for m in maps)
+
+
 # --- heads -------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +244,7 @@ def test_some_head_emits_what_a_codec_takes(key: str) -> None:
 def test_a_codec_encodes_judges_and_decodes_one_picture(key: str) -> None:
     config = small("codec", key)
     if config.finds != "points":  # type: ignore[attr-defined]
-        pytest.skip("boxes are tested below")
+        pytest.skip("boxes and tracks are tested below")
     maps = {RawCoords: None, RawHeatmaps: (16, 12), RawAxes: (128, 96)}[config.takes]  # type: ignore[attr-defined]
     codec = config.build(CodecShape(input_hw=SIZE, map_hw=maps))  # type: ignore[attr-defined]
     truth = torch.tensor([[[20.3, 30.1], [10.2, 11.9], [0.0, 0.0]]])
@@ -230,7 +258,24 @@ def test_a_codec_encodes_judges_and_decodes_one_picture(key: str) -> None:
     assert points.score.shape == (1, 3)
 
 
-@pytest.mark.parametrize("key", [key for key in CODECS if CODECS[key].finds != "points"])
+@pytest.mark.parametrize("key", [key for key in CODECS if CODECS[key].finds == "track"])
+def test_a_codec_of_tracks_gives_back_the_point_and_its_visibility(key: str) -> None:
+    config = small("codec", key)
+    codec = config.build(CodecShape(input_hw=SIZE, map_hw=(16, 12)))  # type: ignore[attr-defined]
+    truth = track_truth()
+    target = codec.encode(truth)
+    raw = codec.perfect(target)
+    assert type(raw) is config.takes  # type: ignore[attr-defined]
+    assert torch.isfinite(codec.loss(raw, target))
+    found = codec.decode(raw)
+    assert found.xy.shape == (2, 1, 2)
+    assert found.score.shape == (2, 1)
+    torch.testing.assert_close(found.xy[0], truth.points_xy[0], atol=0.05, rtol=0)
+    assert found.score[0, 0] > 0.9 > 0.1 > found.score[1, 0]
+    assert codec.weight(truth).item() == 2
+
+
+@pytest.mark.parametrize("key", [key for key in CODECS if CODECS[key].finds in ("one-box", "boxes")])
 def test_a_codec_of_boxes_gives_back_the_box_that_a_flawless_network_would_emit(key: str) -> None:
     config = small("codec", key)
     codec = config.build(CodecShape(input_hw=SIZE, levels_hw=LEVELS, num_classes=3))  # type: ignore[attr-defined]
@@ -250,6 +295,12 @@ def test_a_codec_of_boxes_gives_back_the_box_that_a_flawless_network_would_emit(
 
 
 LEVELS = ((8, 6), (4, 3), (2, 2))
+
+
+def track_truth() -> Truth:
+    """One point that is visible, and one that is not."""
+    shown = torch.tensor([[True], [False]])
+    return Truth.of_points(torch.tensor([[[20.3, 30.1]], [[0.0, 0.0]]]), shown)
 
 
 def boxes_truth(*, batch: int = 1) -> Truth:
@@ -278,7 +329,9 @@ def test_pieces_that_fit_train_for_two_steps(neck: str, head: str, codec: str) -
     optimizer = build_optimizer(model, config.train)
     before = {name: p.detach().clone() for name, p in model.head.named_parameters()}
     truth = Truth.of_points(torch.rand(2, 3, 2) * 32, torch.ones(2, 3, dtype=torch.bool))
-    if config.codec.finds != "points":
+    if config.codec.finds == "track":
+        truth = track_truth()
+    elif config.codec.finds != "points":
         truth = boxes_truth(batch=2)
     for _ in range(2):
         loss = coder.loss(model(images(size=(32, 32))), coder.encode(truth))

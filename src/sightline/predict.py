@@ -6,28 +6,25 @@ whole picture; every prediction says which. Next: predict_files.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from sightline.answers import predict_tasks, thresholds_in_use
 from sightline.checkpoint import RunFolder
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
-from sightline.errors import UserError
 from sightline.fold import folded
-from sightline.geometry import Affine, Box, crop_to, enlarge, fit_aspect
-from sightline.images import ImageError, read_image
+from sightline.geometry import Box, crop_to
 from sightline.infer import Found, to_original
 from sightline.model import Locator
 from sightline.pipeline import load_run
-from sightline.records import Detections, FoundPoints, Skeleton
-from sightline.tasks import Task, boxed
-from sightline.transforms import warp
-from sightline.writers import BoxPrediction, Prediction, from_detections
-
-NO_THRESHOLDS = 0.3
+from sightline.records import Detections, Skeleton
+from sightline.tasks import Task
+from sightline.view import asked_area, warp
+from sightline.writers import BoxPrediction, Prediction
 
 
 class Predictor:
@@ -68,7 +65,7 @@ class Predictor:
             run: the folder.
             device: "cpu" or "cuda".
             least_score: boxes of any class scored below it are not given. Without it the run's own thresholds hold,
-                or `NO_THRESHOLDS` where a training was broken off before it chose some.
+                or `answers.NO_THRESHOLDS` where a training was broken off before it chose some.
 
         Raises:
             UserError: there is no run, or a damaged one.
@@ -76,9 +73,12 @@ class Predictor:
         folder = RunFolder(Path(run))
         model, codec = load_run(folder)
         experiment = folder.experiment()
-        thresholds = folder.load_thresholds()
-        if least_score is not None or (not thresholds and experiment.codec.finds == "boxes"):
-            thresholds = dict.fromkeys(experiment.classes, NO_THRESHOLDS if least_score is None else least_score)
+        thresholds = thresholds_in_use(
+            folder.load_thresholds(),
+            finds=experiment.codec.finds,
+            classes=experiment.classes,
+            least_score=least_score,
+        )
         return Predictor(model, codec, experiment, device=device, thresholds=thresholds)
 
     @property
@@ -98,8 +98,9 @@ class Predictor:
             `FoundPoints`, or `Detections` at or above the run's thresholds; continuous pixels of the image.
         """
         size_hw = (image.shape[0], image.shape[1])
-        to_input = self._to_input(size_hw, box)
-        crop = warp(image, to_input, self.experiment.data.input_hw)
+        input_hw = self.experiment.data.input_hw
+        to_input = crop_to(asked_area(size_hw, box, data=self.experiment.data), input_hw)
+        crop = warp(image, to_input, input_hw)
         pixels = torch.from_numpy(crop).permute(2, 0, 1)[None].to(self.device)
         decoded = self.codec.decode(self.model(pixels))
         found = to_original(decoded, to_input.matrix[None], sizes_hw=[size_hw])[0]
@@ -107,83 +108,18 @@ class Predictor:
             return found.select(found.scores >= self.least_score[found.labels])
         return found
 
-    def _to_input(self, size_hw: tuple[int, int], box: Box | None) -> Affine:
-        """The crop that training used: a box is enlarged by the margin, the whole picture is not."""
-        data = self.experiment.data
-        height, width = size_hw
-        if box is None or data.crop == "image":
-            area: Box = (0.0, 0.0, float(width), float(height))
-        else:
-            area = enlarge(box, 1 + data.margin)
-        return crop_to(fit_aspect(area, data.input_hw) if data.keep_aspect else area, data.input_hw)
+    @property
+    def channels(self) -> int:
+        """Of the pictures that it takes."""
+        return self.experiment.data.channels
+
+    @property
+    def takes_boxes(self) -> bool:
+        """Whether a given box decides what is shown; else it is always the whole picture."""
+        return self.experiment.data.crop != "image"
 
     def predict(
         self, tasks: Iterable[Task], *, on_broken: Callable[[str], None] | None = None
     ) -> Iterator[Prediction | BoxPrediction]:
-        """Predictions for pictures on disk, one at a time.
-
-        Args:
-            tasks: what to predict.
-            on_broken: told why, for each picture that cannot be read; it is then no error.
-
-        Raises:
-            UserError: pictures that cannot be read, without `on_broken`; behind the last one, naming all of them.
-        """
-        last_path, image = None, None
-        broken: list[str] = []
-        for task in tasks:
-            if task.path != last_path:
-                last_path = task.path
-                try:
-                    image = read_image(task.path, channels=self.experiment.data.channels)
-                except ImageError as error:
-                    (on_broken or broken.append)(str(error))
-                    image = None
-            if image is not None:
-                yield self._predict_one(task, image)
-        if broken:
-            raise cannot_be_read(broken)
-
-    def _predict_one(self, task: Task, image: np.ndarray) -> Prediction | BoxPrediction:
-        size_hw = (image.shape[0], image.shape[1])
-        used = task.box if self.experiment.data.crop != "image" else None
-        found = self(image, used)
-        if isinstance(found, Detections):
-            return from_detections(found, image_id=task.image_id, path=task.path, size_hw=size_hw)
-        assert isinstance(found, FoundPoints)
-        return Prediction(
-            image_id=task.image_id,
-            path=task.path,
-            size_hw=size_hw,
-            points_xy=found.points_xy,
-            score=found.scores,
-            visible=np.ones(len(found.points_xy), dtype=bool),
-            box_xyxy=used,
-            box_source=task.box_source if used is not None else "whole image",
-        )
-
-
-def boxes_from_run(
-    run: Path, tasks: Sequence[Task], *, device: str, on_broken: Callable[[str], None] | None = None
-) -> list[Task]:
-    """Let a run that finds boxes say where the objects are: a task for each box, none for an empty picture.
-
-    Raises:
-        UserError: the run finds points, or pictures cannot be read (without `on_broken`).
-    """
-    predictor = Predictor.load(run, device=device)
-    if predictor.finds == "points":
-        raise UserError(f"--boxes {run}: this run finds points. Give a run that finds boxes, or a CSV file of boxes.")
-    found: list[Task] = []
-    for prediction in predictor.predict(tasks, on_broken=on_broken):
-        assert isinstance(prediction, BoxPrediction)
-        boxes = [box.xyxy for box in prediction.boxes()]
-        found += boxed(prediction.image_id, prediction.path, boxes, source=f"run {run.name}")
-    return found
-
-
-def cannot_be_read(broken: Sequence[str]) -> UserError:
-    """One error that names every broken picture."""
-    count = "1 picture" if len(broken) == 1 else f"{len(broken):,} pictures"
-    told = "\n  ".join([f"{count} cannot be read:", *broken])
-    return UserError(f"{told}\nMend or remove what is named, or leave it out by --skip-broken.")
+        """Predictions for pictures on disk, one at a time; see `answers.predict_tasks`."""
+        return predict_tasks(self, tasks, on_broken=on_broken)

@@ -4,15 +4,18 @@ In: a `Dataset` as a reader gave it. Out: the same with true sizes, without the 
 whose pictures cannot be used, and with a `Problem` for each thing found wrong:
 
     error    image-missing image-empty image-truncated image-unreadable image-too-large box-off-image
-    warning  image-size-mismatch point-off-image points-none-visible box-cut
+             video-missing video-unreadable video-empty label-beyond-clip
+    warning  image-size-mismatch point-off-image points-none-visible box-cut past-frame-unreadable
 
-Errors of single boxes leave the record where it is, without those boxes.
+Errors of single boxes leave the record where it is, without those boxes. Videos are probed and not decoded; a
+picture before a frame that cannot be read becomes None there.
 
 Next: transforms.py
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +25,12 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import box_areas
 from sightline.images import MAX_PIXELS, Header, ImageError, read_header, read_image
-from sightline.records import Dataset, Objects, Problem, Record, Severity, Skeleton
+from sightline.records import Dataset, FrameAt, Objects, Problem, Record, Severity, Skeleton
+from sightline.video.library import VideoError
+from sightline.video.probe import probe
+
+SPLIT_LEAK = "split-clip-leak"
+"""The id of the problem of a data set whose own parts put frames of one clip on several sides."""
 
 _SHOWN = 20
 _READERS_NAMES = {"label-missing": "points-none-visible"}
@@ -44,10 +52,12 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
         The data set with `size_hw` of every record as the file has it (after its EXIF
         rotation). The label file's own size, where it differs, is an `image-size-mismatch`.
     """
-    paths = list(dict.fromkeys(record.path for record in dataset.records))
+    frames = [frame for record in dataset.records for frame in _frames(record)]
+    # Whether a path is of a video, each path once.
+    paths = {frame.path: frame.index is not None for frame in frames}
 
     def look(path: Path) -> _Seen:
-        return _look_at(path, decode=decode, max_pixels=max_pixels)
+        return _look_at_video(path) if paths[path] else _look_at(path, decode=decode, max_pixels=max_pixels)
 
     pool = ThreadPoolExecutor(max_workers=max(1, workers))
     try:
@@ -61,20 +71,27 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
     # Readers tell some of the same, partly by other names; nothing is told twice.
     told = {(_READERS_NAMES.get(problem.id, problem.id), problem.image_id) for problem in dataset.problems}
     for record in dataset.records:
-        header, error = seen[record.path].header, seen[record.path].error
-        if header is None:
-            assert error is not None, record.path
-            problems.append(_problem(record, id=error.fault, severity="error", message=str(error)))
+        looked = seen[record.path]
+        size_hw = looked.size_hw
+        if size_hw is None:
+            assert looked.error is not None, record.path
+            problems.append(_problem(record, id=looked.error.fault, severity="error", message=str(looked.error)))
             continue
-        found = _size_problems(record, header=header)
+        if record.video_frame is not None and record.video_frame >= looked.frames:
+            message = f"{record.path} has no frame {record.video_frame}: its last one is {looked.frames - 1}"
+            problems.append(_problem(record, id="label-beyond-clip", severity="error", message=message))
+            continue
+        record, found = _with_past_that_is_there(record, seen=seen)
+        if looked.header is not None:
+            found += _size_problems(record, header=looked.header)
         if record.objects is None:
-            found += _point_problems(record, size_hw=header.size_hw, skeleton=dataset.skeleton)
+            found += _point_problems(record, size_hw=size_hw, skeleton=dataset.skeleton)
         else:
-            record, of_boxes = _with_boxes_inside(record, size_hw=header.size_hw)
+            record, of_boxes = _with_boxes_inside(record, size_hw=size_hw)
             found += of_boxes
         problems += [problem for problem in found if (problem.id, problem.image_id) not in told]
         if record is not None:
-            records.append(replace(record, size_hw=header.size_hw))
+            records.append(replace(record, size_hw=size_hw))
     return replace(dataset, records=tuple(records), problems=tuple(problems))
 
 
@@ -84,7 +101,8 @@ def require_clean(dataset: Dataset, *, skip_broken: bool) -> Dataset:
     Raises:
         UserError: there are error-level problems and `skip_broken` is false, or nothing usable is left.
     """
-    errors = dataset.errors
+    # A leaking split concerns no sample: `split_dataset` refuses that split, and others may be made.
+    errors = tuple(problem for problem in dataset.errors if problem.id != SPLIT_LEAK)
     if errors and not skip_broken:
         lines = [f"  {problem.where}: [{problem.id}] {problem.message}" for problem in errors[:_SHOWN]]
         if len(errors) > _SHOWN:
@@ -147,10 +165,12 @@ def describe_cut(cut: Cut, size_hw: tuple[int, int]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What one look at a picture gave: its header, or why it cannot be used."""
+    """What one look at a picture or video gave: its size, or why it cannot be used; of a video how many frames."""
 
     header: Header | None = None
-    error: ImageError | None = None
+    size_hw: tuple[int, int] | None = None
+    frames: int = 0
+    error: ImageError | VideoError | None = None
 
 
 def _look_at(path: Path, *, decode: bool, max_pixels: int) -> _Seen:
@@ -161,7 +181,37 @@ def _look_at(path: Path, *, decode: bool, max_pixels: int) -> _Seen:
             read_image(path, channels=1, shrink_to=(1, 1), max_pixels=max_pixels)
     except ImageError as error:
         return _Seen(error=error)
-    return _Seen(header=header)
+    return _Seen(header=header, size_hw=header.size_hw)
+
+
+def _look_at_video(path: Path) -> _Seen:
+    try:
+        info = probe(path)
+    except VideoError as error:
+        return _Seen(error=error)
+    return _Seen(size_hw=info.size_hw, frames=info.frames)
+
+
+def _frames(record: Record) -> list[FrameAt]:
+    """Where the record's pixels are, and those of the frames before it."""
+    before = record.before.frames if record.before is not None else ()
+    return [FrameAt(path=record.path, index=record.video_frame), *(frame for frame in before if frame is not None)]
+
+
+def _with_past_that_is_there(record: Record, *, seen: Mapping[Path, _Seen]) -> tuple[Record, list[Problem]]:
+    """The record without those frames before it that cannot be read, and a warning for each."""
+    if record.before is None:
+        return record, []
+    kept: list[FrameAt | None] = []
+    problems = []
+    for frame in record.before.frames:
+        if frame is None or seen[frame.path].error is None:
+            kept.append(frame)
+            continue
+        message = f"a frame before it cannot be read: {seen[frame.path].error}"
+        problems.append(_problem(record, id="past-frame-unreadable", severity="warning", message=message))
+        kept.append(None)
+    return replace(record, before=replace(record.before, frames=tuple(kept))), problems
 
 
 def _size_problems(record: Record, *, header: Header) -> list[Problem]:
@@ -182,7 +232,7 @@ def _size_problems(record: Record, *, header: Header) -> list[Problem]:
 
 def _point_problems(record: Record, *, size_hw: tuple[int, int], skeleton: Skeleton) -> list[Problem]:
     """Warnings about points outside of the picture, or about none at all."""
-    if not record.visible.any():
+    if record.before is None and not record.visible.any():
         message = f"none of the {len(record.visible)} points of {record.image_id} is labelled."
         return [_problem(record, id="points-none-visible", severity="warning", message=message)]
     height, width = size_hw

@@ -1,7 +1,8 @@
 """Dividing a data set into a training and a validation part, without leaks.
 
 Records of one picture never part. Records of one group (a person, a clip) never part either where
-the split is by group, as it is by default where there are enough groups. In: a Dataset. Out: a Split.
+the split is by group, as it is by default where there are enough groups. Frames of one clip never part in any
+way of splitting: neighbours look alike. In: a Dataset. Out: a Split.
 Next: transforms.py
 """
 
@@ -52,24 +53,27 @@ def split_dataset(dataset: Dataset, *, val_fraction: float, seed: int, by: Split
             records that name no part train. "group": whole groups. "random": whole pictures,
             whatever their group. "order": the last records of the file, cut between pictures.
             "auto": given where the data have a val or test part, else group where there are at
-            least 5 groups, else random.
+            least 5 groups, else random. Of a data set of clips whole clips are taken in every way.
 
     Raises:
-        UserError: a part would be empty, or the data lack what `by` needs.
+        UserError: a part would be empty, the data lack what `by` needs, or their own parts divide a clip.
     """
     if by not in get_args(SplitBy):
         raise unknown_name("way to split", by, get_args(SplitBy))
     if not 0 < val_fraction < 1:
         raise UserError(f"The validation fraction is {val_fraction:g}. Expected a share between 0 and 1, such as 0.2.")
     records = dataset.records
-    way = _resolve(records) if by == "auto" else by
+    way = _resolve(records, has_clips=dataset.has_clips) if by == "auto" else by
     if way == "given":
         train, val = _given_parts(dataset)
+        if dataset.has_clips:
+            _refuse_divided_clips(dataset, train=train, val=val)
     else:
         make_units = {"group": _by_group, "random": _by_picture, "order": _by_picture}[way]
-        units = make_units(records)
+        units = _by_group(records) if dataset.has_clips else make_units(records)
         if len(units) < 2:
-            raise _too_few(dataset, what="groups" if way == "group" else "pictures", have=len(units), need=2)
+            what = "clips" if dataset.has_clips else "groups" if way == "group" else "pictures"
+            raise _too_few(dataset, what=what, have=len(units), need=2)
         if way != "order":
             units = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
         else:
@@ -91,7 +95,7 @@ def k_folds(dataset: Dataset, *, k: int, seed: int) -> list[Split]:
     if k < 2:
         raise UserError(f"Cross-validation in {k} folds was asked for. Expected at least 2.")
     records = dataset.records
-    grouped = len({record.group for record in records if record.group}) > 1
+    grouped = dataset.has_clips or len({record.group for record in records if record.group}) > 1
     units = _by_group(records) if grouped else _by_picture(records)
     if len(units) < k:
         raise _too_few(dataset, what="groups" if grouped else "pictures", have=len(units), need=k)
@@ -117,10 +121,12 @@ def part_of(record: Record) -> str | None:
     return word or None
 
 
-def _resolve(records: Sequence[Record]) -> Literal["given", "group", "random"]:
+def _resolve(records: Sequence[Record], *, has_clips: bool) -> Literal["given", "group", "random"]:
     """What "auto" means for these records."""
     if {part_of(record) for record in records} & {"val", "test"}:
         return "given"
+    if has_clips:
+        return "group"
     return "group" if len({record.group for record in records if record.group}) >= MIN_GROUPS else "random"
 
 
@@ -142,6 +148,17 @@ def _given_parts(dataset: Dataset) -> tuple[list[Record], list[Record]]:
                 "order instead, or mark records in the label file's split column."
             )
     return train, val
+
+
+def _refuse_divided_clips(dataset: Dataset, *, train: Sequence[Record], val: Sequence[Record]) -> None:
+    """Raise where the data's own parts put frames of one clip on both sides."""
+    divided = Split(train=tuple(train), val=tuple(val), by="given").straddling_groups
+    if divided:
+        raise UserError(
+            f"{dataset.root} has a split of its own that puts frames of {len(divided)} clips into both training and "
+            f"validation, such as '{divided[0]}' [split-clip-leak]. Neighbouring frames look alike, so the validation "
+            "would be worth nothing: split by group (--set data.split_by=group), or mend the data's split."
+        )
 
 
 def _by_picture(records: Sequence[Record]) -> list[list[int]]:
@@ -195,3 +212,18 @@ def _too_few(dataset: Dataset, *, what: str, have: int, need: int) -> UserError:
         f"{dataset.root} has {have} {what} in {len(dataset)} records, too few to divide: {need} are needed. "
         f"Add labelled pictures{other}, or give a validation set of its own."
     )
+
+
+def part(dataset: Dataset, name: str | None) -> Dataset:
+    """The records of one part that the data set itself defines, or all of them.
+
+    Raises:
+        UserError: the data set defines no such part.
+    """
+    if name is None:
+        return dataset
+    records: list[Record] = [record for record in dataset.records if part_of(record) == name or record.split == name]
+    if not records:
+        parts = {record.split for record in dataset.records if record.split}
+        raise unknown_name("split", name, parts)
+    return dataset.with_records(records)

@@ -7,13 +7,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from sightline.config import DataConfig, Experiment
 from sightline.errors import UserError, unknown_name
-from sightline.pieces import Finds
 from sightline.records import Dataset, Record
+
+if TYPE_CHECKING:  # an exported model needs no torch
+    from sightline.config import Experiment
+    from sightline.pieces import Finds
+
+
+class _Names(Protocol):
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the points."""
+        ...
+
+
+class _Selection(Protocol):
+    @property
+    def crop(self) -> str:
+        """What the network sees of a picture."""
+        ...
+
+    @property
+    def points(self) -> tuple[str, ...] | None:
+        """Of the data's points, those that the model learnt; None for all."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Of the data's classes, those that the model learnt; None for all."""
+        ...
+
+
+class Speaks(Protocol):
+    """What a model speaks of, as an `Experiment` or an artefact's card tells it."""
+
+    @property
+    def skeleton(self) -> _Names:
+        """Its points."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes."""
+        ...
+
+    @property
+    def data(self) -> _Selection:
+        """What it learnt of the data."""
+        ...
 
 
 def usable(dataset: Dataset, finds: Finds, decisions: list[str]) -> Dataset:
@@ -163,16 +209,21 @@ def speaking_of(experiment: Experiment, dataset: Dataset) -> Dataset:
         UserError: the names differ.
     """
     if experiment.codec.finds in ("points", "track"):
-        return _same_points(experiment, dataset)
-    chosen = select_classes(dataset, experiment.data.classes)
-    unknown = [name for name in chosen.classes if name not in experiment.classes]
+        return same_points(experiment, dataset)
+    return same_classes(experiment, dataset)
+
+
+def same_classes(model: Speaks, dataset: Dataset) -> Dataset:
+    """As `speaking_of`, for boxes."""
+    chosen = select_classes(dataset, model.data.classes)
+    unknown = [name for name in chosen.classes if name not in model.classes]
     if unknown:
         raise UserError(
             f"{dataset.root} has the classes {', '.join(unknown[:6])}, which the model does not know; it knows "
-            f"{', '.join(experiment.classes[:12])}. Rename them in the labels, or train on these data."
+            f"{', '.join(model.classes[:12])}. Rename them in the labels, or train on these data."
         )
-    moved = np.array([experiment.classes.index(name) for name in chosen.classes], dtype=np.int64)
-    return _relabelled(chosen, moved, classes=experiment.classes)
+    moved = np.array([model.classes.index(name) for name in chosen.classes], dtype=np.int64)
+    return _relabelled(chosen, moved, classes=model.classes)
 
 
 def _relabelled(dataset: Dataset, moved: np.ndarray, *, classes: tuple[str, ...]) -> Dataset:
@@ -186,9 +237,10 @@ def _relabelled(dataset: Dataset, moved: np.ndarray, *, classes: tuple[str, ...]
     return replace(dataset, records=tuple(records), classes=classes, class_ids=())
 
 
-def _same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
-    chosen = select_points(dataset, experiment.data.points)
-    expected, found = experiment.skeleton.names, chosen.skeleton.names
+def same_points(model: Speaks, dataset: Dataset) -> Dataset:
+    """As `speaking_of`, for points."""
+    chosen = select_points(dataset, model.data.points)
+    expected, found = model.skeleton.names, chosen.skeleton.names
     if expected != found:
         lacking = [name for name in expected if name not in found]
         extra = [name for name in found if name not in expected]
@@ -200,7 +252,7 @@ def _same_points(experiment: Experiment, dataset: Dataset) -> Dataset:
     return chosen
 
 
-def resolve_crop(data: DataConfig, dataset: Dataset, finds: Finds) -> str:
+def resolve_crop(data: _Selection, dataset: Dataset, finds: Finds) -> str:
     """What `crop="auto"` means for a data set and a task.
 
     Raises:

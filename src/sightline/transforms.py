@@ -8,7 +8,6 @@ Next: loader.py
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,85 +17,26 @@ import cv2
 import numpy as np
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment
-from sightline.errors import UserError
 from sightline.geometry import (
     Affine,
     Box,
     about,
-    box_around,
     crop_to,
-    enlarge,
     fit_aspect,
     inside,
     mirror,
     rotation,
     scaling,
-    shift_box,
-    translation,
 )
 from sightline.images import shrink_factor
 from sightline.iou_crop import centre_inside, draw_iou_crop
 from sightline.records import Before, Objects, Record, Skeleton
 from sightline.types import Sample
+from sightline.view import base_box, drawn_window, jittered_box, jittered_window, warp
 
 RETRIES = 5  # of the `faces` write-up
 NO_OBJECTS = Objects.of(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-
-def base_box(record: Record, size_hw: tuple[int, int], data: DataConfig) -> Box:
-    """The box of the original picture that the input shows, before jitter.
-
-    Raises:
-        UserError: the record lacks what `data.crop` asks for.
-    """
-    height, width = size_hw
-    if data.crop == "image":
-        box: Box = (0.0, 0.0, float(width), float(height))
-    elif data.crop == "box":
-        if record.box_xyxy is None:
-            raise UserError(
-                f"{record.source or record.image_id}: no box, but data.crop=box. Use data.crop=points or image."
-            )
-        box = enlarge(record.box_xyxy, 1 + data.margin)
-    elif data.crop == "points":
-        shown = record.points_xy[record.visible]
-        extent = np.ptp(shown, axis=0) if len(shown) else np.zeros(2)
-        if (extent.max() if data.keep_aspect else extent.min()) < 1:
-            # One point, or points all in one place, have no extent; the whole picture is the only honest crop.
-            box = (0.0, 0.0, float(width), float(height))
-        else:
-            box = enlarge(box_around(shown), 1 + data.margin)
-    elif data.crop == "window":
-        centre = record.points_xy[0] if record.visible[0] else np.array([width / 2, height / 2])
-        return window_around(centre, size_hw, data.input_hw)
-    else:
-        raise AssertionError(f"data.crop={data.crop} must be resolved before samples are made")
-    return fit_aspect(box, data.input_hw) if data.keep_aspect else box
-
-
-def window_around(centre_xy: np.ndarray, size_hw: tuple[int, int], input_hw: tuple[int, int]) -> Box:
-    """A window of `input_hw` whole pixels of the frame around a place, moved inside the frame where it can be."""
-    sides = np.array(input_hw[::-1], dtype=np.float64)
-    room = np.maximum(0.0, np.array(size_hw[::-1]) - sides)
-    low = np.rint(np.clip(np.asarray(centre_xy) - sides / 2, 0.0, room))
-    return float(low[0]), float(low[1]), float(low[0] + sides[0]), float(low[1] + sides[1])
-
-
-def drawn_window(record: Record, data: DataConfig, rng: np.random.Generator, *, jitter: float) -> Box:
-    """A window that shows the point anywhere but at its very edge, or any window where the point is not visible."""
-    size_hw = _size(record)
-    if not record.visible[0]:
-        return window_around(rng.random(2) * size_hw[::-1], size_hw, data.input_hw)
-    shift = rng.uniform(-jitter, jitter, 2) * data.input_hw[::-1]
-    return window_around(record.points_xy[0] + shift, size_hw, data.input_hw)
-
-
-def jittered_box(box: Box, *, amount: float, seed: int, image_id: str) -> Box:
-    """A box shifted and scaled by up to `amount`, always the same for one picture and seed."""
-    rng = np.random.default_rng([seed, zlib.crc32(image_id.encode())])
-    dx, dy, scale = rng.uniform(-amount, amount, 3)
-    return enlarge(shift_box(box, dx, dy), 1 + scale)
 
 
 def draw_affine(rng: np.random.Generator, augment: AugmentConfig, input_hw: tuple[int, int]) -> Affine:
@@ -109,39 +49,6 @@ def draw_affine(rng: np.random.Generator, augment: AugmentConfig, input_hw: tupl
     moved[:, 2] += rng.uniform(-augment.shift, augment.shift, 2) * (width, height)
     affine = Affine(moved)
     return mirror(width) @ affine if rng.random() < augment.flip else affine
-
-
-def warp(image: np.ndarray, affine: Affine, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resample [H, W, C] uint8 through an affine map; outside is black.
-
-    A shrink of more than 2x goes through area averaging first: bilinear alone would alias.
-    """
-    height, width = size_hw
-    shrink = int(1 / affine.scale) if affine.scale < 0.5 else 1
-    if shrink > 1:
-        (x0, y0, x1, y1) = _needed(affine, image.shape[:2], size_hw, step=shrink)
-        image, affine = image[y0:y1, x0:x1], affine @ translation(x0, y0)
-        small_wh = (max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))
-        affine = affine @ scaling(image.shape[1] / small_wh[0], image.shape[0] / small_wh[1])
-        image = cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA)
-    warped = cv2.warpAffine(image, affine.as_pixel_index(), (width, height), flags=cv2.INTER_LINEAR)
-    return warped if warped.ndim == 3 else warped[:, :, None]
-
-
-def _needed(
-    affine: Affine, source_hw: tuple[int, ...], size_hw: tuple[int, int], *, step: int
-) -> tuple[int, int, int, int]:
-    """The part of the source that a warp reads, in whole steps with two to spare; averaging the rest is for nothing."""
-    box = affine.inverse().box((0.0, 0.0, float(size_hw[1]), float(size_hw[0])))
-    low = [
-        min(max(0, (math.floor(v / step) - 2) * step), side - 1)
-        for v, side in zip(box[:2], source_hw[1::-1], strict=True)
-    ]
-    high = [
-        max(start + 1, min(side, (math.ceil(v / step) + 2) * step))
-        for v, side, start in zip(box[2:], source_hw[1::-1], low, strict=True)
-    ]
-    return low[0], low[1], high[0], high[1]
 
 
 def recolour(image: np.ndarray, rng: np.random.Generator, augment: AugmentConfig) -> np.ndarray:
@@ -267,7 +174,7 @@ def training_sample(
     """An augmented sample; `image`, and likewise `past`, may be a shrunk decode of the record's picture."""
     size_hw = _size(record)
     if framing.data.crop == "window":
-        box = drawn_window(record, framing.data, rng, jitter=augment.window_jitter)
+        box = drawn_window(record, framing.data, rng, jitter=augment.window_jitter, elsewhere=augment.window_elsewhere)
     else:
         box = base_box(record, size_hw, framing.data)
     if augment.iou_crop and rng.random() < augment.iou_crop:
@@ -327,8 +234,7 @@ def plain_sample(
     """The sample that validation and evaluation see: the same one every time."""
     data = framing.data
     if data.crop == "window":
-        rng = np.random.default_rng([evaluate.seed, zlib.crc32(record.image_id.encode())])
-        box = drawn_window(record, data, rng, jitter=evaluate.window_jitter)
+        box = jittered_window(record, data, jitter=evaluate.window_jitter, seed=evaluate.seed)
     else:
         box = base_box(record, _size(record), data)
         if data.crop != "image" and evaluate.jitter:

@@ -139,7 +139,7 @@ def test_document_types_are_refused(export, head):
 
 def test_tracks_of_videos_and_cut_files_are_refused(export, tmp_path):
     with pytest.raises(UserError, match="tracks of a video"):
-        export('<track id="0" label="cat"><box frame="0" xtl="1" ytl="2" xbr="3" ybr="4"/></track>')
+        export('<track id="0" label="cat"><box frame="0" xtl="1" ytl="2" xbr="3" ybr="4"/></track>', format="cvat")
     export(image(box()))
     file = tmp_path / "annotations.xml"
     file.write_text(file.read_text()[:-20])

@@ -14,7 +14,7 @@ SHOWN_CLASSES = 8
 
 def print_dataset(dataset: Dataset, *, most: int = 20) -> None:
     """A line about a data set and its problems, the worst first."""
-    console.say(f"{dataset.root}: {dataset.format}, {len(dataset):,} records, {_what_is_labelled(dataset)}")
+    console.say(f"{dataset.root}: {dataset.format}, {len(dataset):,} records, {what_is_labelled(dataset)}")
     order = {"error": 0, "warning": 1, "note": 2}
     styles = {"error": "red", "warning": "yellow", "note": "dim"}
     problems = sorted(dataset.problems, key=lambda problem: order[problem.severity])
@@ -25,7 +25,8 @@ def print_dataset(dataset: Dataset, *, most: int = 20) -> None:
         console.say(f"  and {len(problems) - most:,} more (--json lists all)")
 
 
-def _what_is_labelled(dataset: Dataset) -> str:
+def what_is_labelled(dataset: Dataset) -> str:
+    """Points, or boxes and classes, in a few words."""
     if not dataset.classes:
         return f"{len(dataset.skeleton)} points"
     boxes = sum(len(record.objects) for record in dataset.records if record.objects is not None)

@@ -26,9 +26,9 @@ def evaluate(
     """Score a run on a data set: all metrics with intervals, per-image table, report.
 
     Args:
-        run: a run folder.
+        run: a run folder, or a file that `sightline export` wrote.
         data: a label file or the folder that holds labels and pictures.
-        split: only the part that the data set itself calls so; "run-val" takes the run's own validation records.
+        split: only the part that the data set itself calls so; "run-val" takes a run folder's own validation records.
         out_: write tables, predictions and a report there.
         set: change evaluate.* or data.crop, KEY=VALUE.
         format: the label format, where it cannot be found out.
@@ -36,19 +36,16 @@ def evaluate(
         device: auto, cpu or cuda.
         json: print the result as JSON.
     """
-    from sightline.devices import pick_device
-    from sightline.pipeline import evaluate_run
+    chosen = {"split": split, "out": out_, "sets": set or (), "format": format, "skip_broken": skip_broken}
+    if run.is_file():
+        from sightline.runtime.evaluation import evaluate_artefact  # without torch
 
-    evaluation, context = evaluate_run(
-        run,
-        data,
-        split=split,
-        out=out_,
-        sets=set or (),
-        format=format,
-        skip_broken=skip_broken,
-        device=pick_device(device),
-    )
+        evaluation, context = evaluate_artefact(run, data, **chosen)
+    else:
+        from sightline.devices import pick_device
+        from sightline.pipeline import evaluate_run
+
+        evaluation, context = evaluate_run(run, data, **chosen, device=pick_device(device))
     found = evaluation.to_json()
     if json:
         console.print_json({**found, **context})

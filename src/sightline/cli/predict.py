@@ -15,6 +15,7 @@ from sightline.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sightline.answers import Finder
     from sightline.writers import BoxPrediction, Prediction
 
 SHOWN = 8  # lines of a list on the terminal
@@ -37,36 +38,36 @@ def predict(
     """Find points or boxes in pictures, folders of pictures, or the records of a label file.
 
     Args:
-        run: a run folder.
+        run: a run folder, or a file that `sightline export` wrote.
         inputs: pictures, folders, or label files (XML, JSON, CSV), whose pictures and boxes are taken in order.
         out_: folder for the results.
         format: label formats to write (points: landmark_csv, coco_keypoints, deeplabcut, label_studio, ...; boxes:
             boxes_csv, coco, coco_results, voc, yolo, cvat, label_studio).
-        boxes: where a model of points wants a crop: a CSV of boxes (file,xmin,ymin,xmax,ymax), or a run that finds
-            boxes; else whole pictures.
+        boxes: where a model of points wants a crop: a CSV of boxes (file,xmin,ymin,xmax,ymax), or a run or exported
+            file that finds boxes; else whole pictures.
         score: give boxes scored at least so; the run's own thresholds, chosen on its validation part, without it.
         skip_broken: leave pictures out that cannot be read, instead of ending as a mistake behind the others.
         overlay: also write pictures with the points or boxes drawn.
         device: auto, cpu or cuda.
         json: print the predictions as JSON.
     """
-    from sightline.devices import pick_device
-    from sightline.predict import Predictor, boxes_from_run, cannot_be_read
+    from sightline.answers import cannot_be_read, predict_tasks, tasks_of_finder
     from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
     from sightline.tasks import find_tasks
 
-    where = pick_device(device)
     broken: list[str] = []
-    is_run = boxes is not None and boxes.is_dir()
-    tasks = find_tasks(inputs, boxes=None if is_run else boxes, on_broken=broken.append if skip_broken else None)
-    predictor = Predictor.load(run, device=where, least_score=score)
+    finds_boxes = boxes is not None and (boxes.is_dir() or (boxes.is_file() and boxes.suffix.lower() != ".csv"))
+    tasks = find_tasks(inputs, boxes=None if finds_boxes else boxes, on_broken=broken.append if skip_broken else None)
+    predictor = _load(run, device=device, score=score)
     for name in format or ():  # a wrong name is told before the work is done
         find_box_writer(name) if predictor.classes else find_writer(name)
     if boxes is not None and predictor.classes:
         raise UserError(f"--boxes is for models of points; {run} finds boxes itself. Leave it out.")
-    if is_run and boxes is not None:
-        tasks = boxes_from_run(boxes, tasks, device=where, on_broken=broken.append)
-    predictions = list(predictor.predict(tasks, on_broken=broken.append))
+    if finds_boxes and boxes is not None:
+        finder = _load(boxes, device=device, score=None)
+        name = f"{'run' if boxes.is_dir() else 'file'} {boxes.name}"
+        tasks = tasks_of_finder(finder, tasks, name=name, on_broken=broken.append)
+    predictions = list(predict_tasks(predictor, tasks, on_broken=broken.append))
     if broken and not predictions:
         raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to write:", *broken]))
     names = Names(skeleton=predictor.skeleton, classes=predictor.classes)
@@ -81,6 +82,18 @@ def predict(
     if broken:
         _tell_skipped(broken, on=console.err if json else console.out)
     return 0
+
+
+def _load(path: Path, *, device: str, score: float | None) -> Finder:
+    """A run, or an exported file, which needs no torch."""
+    if path.is_file():
+        from sightline.runtime.artefact import Artefact
+
+        return Artefact.load(path, least_score=score)
+    from sightline.devices import pick_device
+    from sightline.predict import Predictor
+
+    return Predictor.load(path, device=pick_device(device), least_score=score)
 
 
 def _as_json(found: Prediction | BoxPrediction, *, classes: Sequence[str]) -> dict[str, Any]:

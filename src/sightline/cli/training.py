@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from sightline.cli import console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sightline.checkpoint import RunFolder
     from sightline.pipeline import Finished
     from sightline.prepare import Prepared
@@ -30,6 +32,22 @@ def train_and_tell(
         folders: where pretrained weights are looked for.
         as_json: the result as JSON on standard output, and progress on standard error.
     """
+    where = console.err if as_json else console.out
+    finished = trained(prepared, folder, device=device, resume=resume, folders=folders, on=where)
+    if finished.outcome.interrupted:
+        return tell_interrupted(folder.path, on=where)
+    if as_json and finished.evaluation is not None:
+        found = finished.evaluation.to_json()
+        console.print_json({"run": str(folder.path), "report": str(finished.report), **found})
+    elif not as_json:
+        tell(finished)
+    return 0
+
+
+def trained(
+    prepared: Prepared, folder: RunFolder, *, device: str, resume: bool, folders: Sequence[Path], on: Console
+) -> Finished:
+    """Train with a progress bar; arguments as for `train_and_tell`, and the console that shows the bar."""
     from sightline.evaluate import scoring_for
     from sightline.loader import EpochSampler
     from sightline.pipeline import train_run
@@ -41,31 +59,26 @@ def train_and_tell(
     # torchrun tells each process how many there are, here and on all machines.
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
-    where = console.err if as_json else console.out
-    with training_progress(where, total_steps=steps * experiment.train.epochs, metric=metric) as watch:
-        finished = train_run(
+    with training_progress(on, total_steps=steps * experiment.train.epochs, metric=metric) as watch:
+        return train_run(
             prepared, folder, command="sightline " + shlex.join(sys.argv[1:]), device=device, resume=resume,
             processes=processes, nodes=nodes, weight_folders=folders, watchers=[watch],
         )  # fmt: skip
-    return _tell(finished, as_json=as_json)
 
 
-def _tell(finished: Finished, *, as_json: bool) -> int:
-    folder = finished.folder.path
-    if finished.outcome.interrupted:
-        where = console.err if as_json else console.out
-        console.say(f"Stopped and saved. Go on with the same command and --resume --out {folder}", on=where)
-        return 130
+def tell_interrupted(folder: Path, *, on: Console) -> int:
+    """Say how to go on, and give the exit code of a Ctrl-C."""
+    console.say(f"Stopped and saved. Go on with the same command and --resume --out {folder}", on=on)
+    return 130
+
+
+def tell(finished: Finished) -> None:
+    """The metrics of a finished training, and where its report lies; nothing on processes that do not evaluate."""
     if finished.evaluation is None:
-        return 0
-    if as_json:
-        found = finished.evaluation.to_json()
-        console.print_json({"run": str(folder), "report": str(finished.report), **found})
-        return 0
+        return
     from sightline.terminal import metrics_table
 
     evaluation = finished.evaluation
     title = f"{evaluation.images} validation pictures, crop: {evaluation.crop}"
     console.out.print(metrics_table(evaluation.to_json()["metrics"], title=title))
-    console.say(f"run     {folder}\nreport  {finished.report}")
-    return 0
+    console.say(f"run     {finished.folder.path}\nreport  {finished.report}")

@@ -15,6 +15,9 @@ from sightline.codecs.integral import IntegralCodecConfig
 from sightline.codecs.one_box import OneBoxCodecConfig
 from sightline.codecs.simcc import SimccCodecConfig
 from sightline.codecs.summed_heatmap import SummedHeatmapCodecConfig
+from sightline.codecs.track_coords import TrackCoordsCodecConfig
+from sightline.codecs.track_map import TrackMapCodecConfig
+from sightline.codecs.track_peak import TrackPeakCodecConfig
 from sightline.pieces import CodecPieceConfig
 
 CODECS: dict[str, type[CodecPieceConfig]] = {
@@ -27,6 +30,9 @@ CODECS: dict[str, type[CodecPieceConfig]] = {
     "anchor-free": AnchorFreeCodecConfig,
     "anchors": AnchorsCodecConfig,
     "faster-rcnn": FasterRcnnCodecConfig,
+    "track-coords": TrackCoordsCodecConfig,
+    "track-map": TrackMapCodecConfig,
+    "track-peak": TrackPeakCodecConfig,
 }
 
 CodecConfig = Annotated[
@@ -38,6 +44,9 @@ CodecConfig = Annotated[
     | OneBoxCodecConfig
     | AnchorFreeCodecConfig
     | AnchorsCodecConfig
-    | FasterRcnnCodecConfig,
+    | FasterRcnnCodecConfig
+    | TrackCoordsCodecConfig
+    | TrackMapCodecConfig
+    | TrackPeakCodecConfig,
     Field(discriminator="kind"),
 ]

@@ -52,6 +52,9 @@ def suppress(
         )
         for places, of_place in zip(boxes_xyxy, scores, strict=True)
     ]
+    if len(lists) == 1:  # nothing to pad: also the way of an exported graph, which cannot branch on lengths
+        xyxy, score, label = (part[None] for part in lists[0])
+        return Boxes(xyxy=xyxy, score=score, label=label, valid=torch.ones_like(label, dtype=torch.bool))
     count = max((len(score) for _, score, _ in lists), default=0)
     batch = len(lists)
     padded = Boxes(

@@ -23,7 +23,7 @@ class FrameMixConfig(ContextPieceConfig):
     summary: ClassVar[str] = "maps of the last frames side by side, mixed by light convolutions; for streams on a CPU"
     kind: Literal["frame-mix"] = "frame-mix"
     past_frames: int = Field(default=2, ge=0, le=3)
-    history: Literal[0] = 0
+    history: int = Field(default=0, ge=0, le=0)
     channels: PositiveInt = 32
     layers: int = Field(default=2, ge=0, description="depthwise-separable convolutions behind the reduction")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from sightline.pieces import ContextPieceConfig
@@ -16,8 +17,8 @@ class NoContextConfig(ContextPieceConfig):
 
     summary: ClassVar[str] = "single pictures: there is no past"
     kind: Literal["none"] = "none"
-    past_frames: Literal[0] = 0
-    history: Literal[0] = 0
+    past_frames: int = Field(default=0, ge=0, le=0)
+    history: int = Field(default=0, ge=0, le=0)
 
     def build(self, spec: FeatureSpec, *, input_hw: tuple[int, int]) -> nn.Module:
         """The context that only takes the axis of time away."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from sightline.config import Experiment
 from sightline.evaluate.boxes import BoxesScoring
 from sightline.evaluate.one_box import OneBoxScoring
 from sightline.evaluate.points import PointsScoring
-from sightline.evaluate.scoring import Evaluation, Scoring
-from sightline.pieces import Finds
+from sightline.evaluate.scoring import Evaluation, Scored, Scoring
+from sightline.evaluate.track import TrackScoring
 
-__all__ = ["SCORINGS", "Evaluation", "Scoring", "scoring_for"]
+if TYPE_CHECKING:
+    from sightline.config import Experiment
 
-SCORINGS: dict[Finds, Callable[[Experiment, Mapping[str, float]], Scoring]] = {
+__all__ = ["SCORINGS", "Evaluation", "Scored", "Scoring", "scoring_for"]
+
+SCORINGS: dict[str, Callable[[Scored, Mapping[str, float]], Scoring]] = {
     "points": PointsScoring,
     "one-box": OneBoxScoring,
     "boxes": BoxesScoring,
+    "track": TrackScoring,
 }
 
 

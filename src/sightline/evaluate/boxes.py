@@ -7,18 +7,20 @@ training and goes with the run; a run without one chooses it on the data scored,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sightline.codecs.protocol import Codec
-from sightline.config import Experiment
 from sightline.errors import UserError
-from sightline.evaluate.scoring import Evaluation, Row
-from sightline.infer import Found, Inferred
-from sightline.loader import PlainSamples
+from sightline.evaluate.scoring import Evaluation, Row, Scored
 from sightline.metrics.boxes import BoxSummary, choose_thresholds, class_average_precision, quick_boxes, summarise_boxes
-from sightline.model import Locator
 from sightline.records import Detections, Objects, Record
+
+if TYPE_CHECKING:
+    from sightline.codecs.protocol import Codec
+    from sightline.infer import Found, Inferred
+    from sightline.loader import PlainSamples
+    from sightline.model import Locator
 
 MOST_KEPT = 100  # detections of a picture in predictions.json
 
@@ -29,7 +31,7 @@ class BoxesScoring:
     metric = "ap"
     less_is_better = False
 
-    def __init__(self, experiment: Experiment, thresholds: Mapping[str, float]) -> None:
+    def __init__(self, experiment: Scored, thresholds: Mapping[str, float]) -> None:
         """Score by the experiment's classes.
 
         Raises:
@@ -55,12 +57,15 @@ class BoxesScoring:
     def evaluate(
         self, model: Locator, codec: Codec, samples: PlainSamples, inferred: Inferred, *, device: str
     ) -> Evaluation:
+        """As `score`: what was found tells all."""
+        return self.score(inferred.found, samples.pictures.records)
+
+    def score(self, found: Sequence[Found], records: Sequence[Record]) -> Evaluation:
         """Metrics and everything that follows from the one match table."""
-        records = samples.pictures.records
-        found, truth = detections(inferred.found), truth_of(records)
-        thresholds = self.thresholds or choose_thresholds(found, truth, classes=self.classes)
+        boxes, truth = detections(found), truth_of(records)
+        thresholds = self.thresholds or choose_thresholds(boxes, truth, classes=self.classes)
         summary = summarise_boxes(
-            found,
+            boxes,
             truth,
             classes=self.classes,
             image_ids=[record.image_id for record in records],
@@ -79,8 +84,9 @@ class BoxesScoring:
             metrics=summary.metrics,
             details=details,
             per_image=summary.per_image,
-            predictions=_predictions(records, found, summary),
+            predictions=_predictions(records, boxes, summary),
             thresholds=thresholds,
+            arrays={"pictures": summary.table.to_arrays()},
         )
 
 
@@ -145,6 +151,6 @@ def _predictions(records: Sequence[Record], found: Sequence[Detections], summary
     return [picture_row(record, boxes) | {"error": row["error"]} for record, boxes, row in rows]
 
 
-def _refuse_flip_average(experiment: Experiment) -> None:
+def _refuse_flip_average(experiment: Scored) -> None:
     if experiment.evaluate.flip_average:
         raise UserError("evaluate.flip_average averages points; boxes have none to average. Set it to false.")

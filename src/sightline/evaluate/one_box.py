@@ -6,19 +6,21 @@ Next: boxes.py
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sightline.codecs.protocol import Codec
-from sightline.config import Experiment
 from sightline.errors import UserError
 from sightline.evaluate.boxes import detections, groups_of, label_statistics, picture_row, truth_of
-from sightline.evaluate.scoring import Evaluation
-from sightline.infer import Found, Inferred
-from sightline.loader import PlainSamples
+from sightline.evaluate.scoring import Evaluation, Scored
 from sightline.metrics.one_box import quick_one_box, summarise_one_box
-from sightline.model import Locator
 from sightline.records import Record
+
+if TYPE_CHECKING:
+    from sightline.codecs.protocol import Codec
+    from sightline.infer import Found, Inferred
+    from sightline.loader import PlainSamples
+    from sightline.model import Locator
 
 
 class OneBoxScoring:
@@ -27,7 +29,7 @@ class OneBoxScoring:
     metric = "score"
     less_is_better = False
 
-    def __init__(self, experiment: Experiment, thresholds: Mapping[str, float]) -> None:
+    def __init__(self, experiment: Scored, thresholds: Mapping[str, float]) -> None:
         """Score by the experiment's classes; there is always one box, so no thresholds.
 
         Raises:
@@ -50,10 +52,13 @@ class OneBoxScoring:
     def evaluate(
         self, model: Locator, codec: Codec, samples: PlainSamples, inferred: Inferred, *, device: str
     ) -> Evaluation:
+        """As `score`: what was found tells all."""
+        return self.score(inferred.found, samples.pictures.records)
+
+    def score(self, found: Sequence[Found], records: Sequence[Record]) -> Evaluation:
         """Metrics, curve and confusion."""
-        records = samples.pictures.records
         summary = summarise_one_box(
-            *_predicted(inferred.found),
+            *_predicted(found),
             *_true(records),
             classes=self.classes,
             image_ids=[record.image_id for record in records],
@@ -63,7 +68,7 @@ class OneBoxScoring:
         del details["metrics"], details["images"]
         details["classes"] = list(self.classes)
         details["label_statistics"] = label_statistics(records, self.classes)
-        rows = zip(records, detections(inferred.found), summary.per_image, strict=True)
+        rows = zip(records, detections(found), summary.per_image, strict=True)
         return Evaluation(
             task="one-box",
             crop=self.experiment.data.crop,
@@ -71,6 +76,7 @@ class OneBoxScoring:
             details=details,
             per_image=summary.per_image,
             predictions=[picture_row(record, boxes) | {"error": row["error"]} for record, boxes, row in rows],
+            arrays={"pictures": summary.table.to_arrays()},
         )
 
 

@@ -1,31 +1,28 @@
-"""Scoring named points: errors in pixels, error budget, mean shape, heatmaps of telling pictures.
+"""Scoring named points: errors in pixels and in units of the object, mean shape.
 
-Next: one_box.py
+Next: point_details.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from sightline.codecs.protocol import Codec
-from sightline.config import Experiment
 from sightline.errors import UserError
-from sightline.evaluate.scoring import Evaluation, Row
-from sightline.geometry import apply_affines
-from sightline.infer import Found, Inferred, invert
-from sightline.loader import PlainSamples, collate, plain_loader
+from sightline.evaluate.scoring import Evaluation, Row, Scored
 from sightline.metrics.points import PointErrors, Summary, main_metric, point_errors, quick, summarise
-from sightline.model import Locator
 from sightline.records import FoundPoints, Record, Skeleton
-from sightline.types import Batch, Points, Raw, RawAxes, RawCoords, RawHeatmaps
+
+if TYPE_CHECKING:
+    from sightline.codecs.protocol import Codec
+    from sightline.infer import Found, Inferred
+    from sightline.loader import PlainSamples
+    from sightline.model import Locator
 
 SHOWN = 3  # pictures from each of worst, median and best whose heatmaps are kept for the report
-NOISE = 0.05  # of the raw output's own scale, for the decoder's error under noise
 
 
 class PointsScoring:
@@ -33,7 +30,7 @@ class PointsScoring:
 
     less_is_better = True
 
-    def __init__(self, experiment: Experiment, thresholds: Mapping[str, float]) -> None:
+    def __init__(self, experiment: Scored, thresholds: Mapping[str, float]) -> None:
         """Score by the experiment's skeleton; points have no thresholds.
 
         Raises:
@@ -60,28 +57,35 @@ class PointsScoring:
     def evaluate(
         self, model: Locator, codec: Codec, samples: PlainSamples, inferred: Inferred, *, device: str
     ) -> Evaluation:
-        """Metrics, budget, shapes and heatmaps."""
-        experiment, records = self.experiment, samples.pictures.records
-        errors = self._errors(inferred.found, records)
-        summary = summarise(errors, pck_thresholds=experiment.evaluate.pck)
-        loader = plain_loader(samples, batch=experiment.evaluate.batch, workers=0)
-        mean_error_px = float(summary.metrics["mean_error_px"].value or 0.0)
+        """As `score`, and where the error comes from, and heatmaps of telling pictures."""
+        from sightline.evaluate.point_details import error_budget, heatmaps
+        from sightline.loader import plain_loader
+
+        records = samples.pictures.records
+        scored = self.score(inferred.found, records)
+        rows = _to_show(self._errors(inferred.found, records))
+        loader = plain_loader(samples, batch=samples.evaluate.batch, workers=0)
+        mean_error_px = float(scored.metrics["mean_error_px"].value or 0.0)
+        budget = error_budget(codec, loader, mean_error_px=mean_error_px)
+        maps = heatmaps(model, samples, rows, device=device)
+        arrays = scored.arrays | ({"heatmaps": maps} if maps else {})
+        return replace(scored, details=scored.details | {"budget": budget}, arrays=arrays)
+
+    def score(self, found: Sequence[Found], records: Sequence[Record]) -> Evaluation:
+        """Metrics and shapes."""
+        experiment = self.experiment
+        summary = summarise(self._errors(found, records), pck_thresholds=experiment.evaluate.pck)
         jitter = f", jittered by {experiment.evaluate.jitter:g}" if experiment.data.crop != "image" else ""
-        heatmaps = _heatmaps(model, samples, _to_show(errors), device=device)
         details = summary.to_json()
         del details["metrics"], details["images"]
         return Evaluation(
             task="points",
             crop=f"{experiment.data.crop}{jitter}",
             metrics=summary.metrics,
-            details={
-                **details,
-                "budget": error_budget(codec, loader, mean_error_px=mean_error_px),
-                "mean_shape": _mean_shape(self.skeleton, records),
-            },
+            details={**details, "mean_shape": _mean_shape(self.skeleton, records)},
             per_image=summary.per_image,
-            predictions=_predictions(records, inferred.found, summary),
-            arrays={"heatmaps": heatmaps} if heatmaps else {},
+            predictions=_predictions(records, found, summary),
+            arrays={"pictures": summary.table.to_arrays()},
         )
 
     def _errors(self, found: Sequence[Found], records: Sequence[Record]) -> PointErrors:
@@ -98,59 +102,6 @@ class PointsScoring:
             groups=None if one_group else groups,
             boxes=[r.box_xyxy for r in records],
         )
-
-
-def error_budget(codec: Codec, loader: Iterable[Batch], *, mean_error_px: float) -> dict[str, float]:
-    """Where the error comes from, in original pixels.
-
-    codec_px: encode the truth, decode the flawless output: what the codec itself costs.
-    decoder_noise_px: the same with noise of 5 % of the output's scale added: what the decoder makes of noise.
-    decoder_bias_px: length of the mean of those errors: where it leans to.
-    network_px: what is left of the mean error for the network.
-    """
-    generator = torch.Generator().manual_seed(0)
-    clean, noisy = [], []
-    for batch in loader:
-        keep = batch.truth.visible
-        if not keep.any():
-            continue
-        raw = codec.perfect(codec.encode(batch.truth))
-        back = invert(batch.to_input)
-        truth = apply_affines(back, batch.truth.points_xy)
-        clean.append((apply_affines(back, _decoded_xy(codec, raw)) - truth)[keep])
-        noisy.append((apply_affines(back, _decoded_xy(codec, _with_noise(raw, generator))) - truth)[keep])
-    if not clean:
-        return {}
-    codec_px = float(torch.cat(clean).norm(dim=-1).mean())
-    return {
-        "codec_px": codec_px,
-        "decoder_noise_px": float(torch.cat(noisy).norm(dim=-1).mean()),
-        "decoder_bias_px": float(torch.cat(noisy).mean(dim=0).norm()),
-        "network_px": max(0.0, mean_error_px - codec_px),
-    }
-
-
-def _decoded_xy(codec: Codec, raw: Raw) -> Tensor:
-    points = codec.decode(raw)
-    assert isinstance(points, Points)
-    return points.xy
-
-
-def _with_noise(raw: Raw, generator: torch.Generator) -> Raw:
-    """Gaussian noise of NOISE times the spread between the highest and the median value."""
-
-    def shaken(values: Tensor) -> Tensor:
-        flat = values.flatten(2)
-        spread = (flat.amax(dim=2) - flat.median(dim=2).values).clamp(max=10.0)
-        scale = NOISE * spread.view(*values.shape[:2], *([1] * (values.ndim - 2)))
-        return values + scale * torch.randn(values.shape, generator=generator)
-
-    if isinstance(raw, RawHeatmaps):
-        return RawHeatmaps(logits=shaken(raw.logits))
-    if isinstance(raw, RawAxes):
-        return RawAxes(x=shaken(raw.x), y=shaken(raw.y))
-    assert isinstance(raw, RawCoords)
-    return raw  # plain coordinates have no decoder that noise could mislead
 
 
 def _predictions(records: Sequence[Record], found: Sequence[Found], summary: Summary) -> list[Row]:
@@ -181,20 +132,6 @@ def _to_show(errors: PointErrors) -> list[int]:
     order = rows[np.argsort(-errors.mean_px[rows])].tolist()
     middle = max(0, len(order) // 2 - SHOWN // 2)
     return list(dict.fromkeys([*order[:SHOWN], *order[middle : middle + SHOWN], *order[-SHOWN:]]))
-
-
-@torch.no_grad()
-def _heatmaps(model: Locator, samples: PlainSamples, rows: Sequence[int], *, device: str) -> dict[str, np.ndarray]:
-    """Maps of some pictures as 0..255, with the input that they belong to; empty where the model has no maps."""
-    batch = collate([samples[row] for row in rows])
-    raw = model.eval()(*batch.to(device).seen)
-    if not isinstance(raw, RawHeatmaps):
-        return {}
-    maps = raw.logits.float().cpu()
-    low, high = maps.amin(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True)
-    shown = ((maps - low) / (high - low).clamp_min(1e-9) * 255).byte().numpy()
-    ids = np.array([samples.pictures.records[row].image_id for row in rows])
-    return {"image_ids": ids, "maps": shown, "inputs": batch.images.permute(0, 2, 3, 1).contiguous().numpy()}
 
 
 def _mean_shape(skeleton: Skeleton, records: Sequence[Record]) -> list[list[float]]:

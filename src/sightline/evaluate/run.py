@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,10 @@ def evaluate(
     )
     loader = plain_loader(samples, batch=experiment.evaluate.batch, workers=0)
     inferred = _infer(model, codec, loader, records, experiment=experiment, device=device)
-    return scoring.evaluate(model, codec, samples, inferred, device=device)
+    found = scoring.evaluate(model, codec, samples, inferred, device=device)
+    # What a comparison judges by, told where it needs no torch to be read.
+    metric = scoring.choose({name: interval.value for name, interval in found.metrics.items()})
+    return replace(found, details={**found.details, "metric": metric, "less_is_better": scoring.less_is_better})
 
 
 def _infer(

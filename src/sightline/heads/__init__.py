@@ -14,6 +14,10 @@ from sightline.heads.mlp import MlpHeadConfig
 from sightline.heads.one_box import OneBoxHeadConfig
 from sightline.heads.retina import RetinaHeadConfig
 from sightline.heads.ssd import SsdHeadConfig
+from sightline.heads.track_map import TrackMapHeadConfig
+from sightline.heads.track_mlp import TrackMlpHeadConfig
+from sightline.heads.track_peak import TrackPeakHeadConfig
+from sightline.heads.track_split import TrackSplitHeadConfig
 from sightline.pieces import HeadPieceConfig
 
 HEADS: dict[str, type[HeadPieceConfig]] = {
@@ -25,6 +29,10 @@ HEADS: dict[str, type[HeadPieceConfig]] = {
     "ssd": SsdHeadConfig,
     "retina": RetinaHeadConfig,
     "faster-rcnn": FasterRcnnHeadConfig,
+    "track-mlp": TrackMlpHeadConfig,
+    "track-split": TrackSplitHeadConfig,
+    "track-map": TrackMapHeadConfig,
+    "track-peak": TrackPeakHeadConfig,
 }
 
 HeadConfig = Annotated[
@@ -35,6 +43,10 @@ HeadConfig = Annotated[
     | DecoupledHeadConfig
     | SsdHeadConfig
     | RetinaHeadConfig
-    | FasterRcnnHeadConfig,
+    | FasterRcnnHeadConfig
+    | TrackMlpHeadConfig
+    | TrackSplitHeadConfig
+    | TrackMapHeadConfig
+    | TrackPeakHeadConfig,
     Field(discriminator="kind"),
 ]

@@ -34,6 +34,7 @@ from sightline.metrics.bootstrap import Interval
 from sightline.metrics.box_errors import box_errors, confusion
 from sightline.metrics.box_matches import SIZE_LIMITS, SIZES, BoxMatches, match_boxes
 from sightline.metrics.operating_point import OperatingPoint, best_thresholds, calibration, operating_point
+from sightline.metrics.picture_table import PictureTable
 from sightline.metrics.units import drawn_counts, number_units, percentile_interval
 from sightline.records import Detections, Objects
 
@@ -65,6 +66,7 @@ class BoxSummary:
         objects: true boxes that are not crowds.
         detections: found boxes, at most 100 of a class in a picture.
         resamples: how many the intervals of average precision and recall come from.
+        table: what each picture adds to each metric.
     """
 
     metrics: dict[str, Interval]
@@ -81,6 +83,7 @@ class BoxSummary:
     objects: int
     detections: int
     resamples: int
+    table: PictureTable
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `evaluate --json`; the table of pictures is left to its own file."""
@@ -197,6 +200,7 @@ def summarise_boxes(
         objects=int(point.counts.sum()),
         detections=len(matches.found),
         resamples=resamples,
+        table=PictureTable(image_ids=tuple(image_ids), units=units, sums=point.picture_sums(), matches=matches),
     )
 
 

@@ -26,6 +26,7 @@ from sightline.geometry import box_areas, pairwise_iou
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio
 from sightline.metrics.box_inputs import refuse_labels, refuse_not_finite, refuse_scores
 from sightline.metrics.operating_point import calibration
+from sightline.metrics.picture_table import PictureTable
 from sightline.metrics.units import number_units, wilson_interval
 
 SHARES = ("accuracy", "iou_at_0.5", "iou_at_0.75", "both_0.5")
@@ -46,6 +47,7 @@ class OneBoxSummary:
         confusion: names and counts; rows are true, columns found classes.
         calibration: bins of confidence in the class and the expected calibration error.
         images: how many pictures there are.
+        table: what each picture adds to each metric.
     """
 
     metrics: dict[str, Interval]
@@ -55,6 +57,7 @@ class OneBoxSummary:
     confusion: dict[str, Any]
     calibration: dict[str, Any]
     images: int
+    table: PictureTable
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `evaluate --json`; the table of pictures is left to its own file."""
@@ -156,6 +159,7 @@ def summarise_one_box(
         confusion=_confusion(found, classes),
         calibration=calibration(confidence, found.correct),
         images=len(found.iou),
+        table=PictureTable(image_ids=tuple(image_ids), units=units, sums=_sums(found)),
     )
 
 
@@ -218,6 +222,12 @@ def _metrics(found: _Compared, units: np.ndarray, *, level: float, seed: int) ->
             metrics[name] = wilson_interval(metrics[name].value, count=num_units, level=level)
     (median,) = quantile_intervals(found.iou, units=units, quantiles=[0.5], level=level, seed=seed)
     return metrics | {"median_iou": median}
+
+
+def _sums(found: _Compared) -> dict[str, tuple[np.ndarray, str]]:
+    """For each mean what a picture adds to sum and count."""
+    ones = np.ones(len(found.iou))
+    return {name: (np.column_stack([values, ones]), "ratio") for name, values in found.values().items()}
 
 
 def _per_class(found: _Compared, classes: Sequence[str]) -> list[dict[str, Any]]:

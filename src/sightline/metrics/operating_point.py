@@ -78,6 +78,12 @@ class OperatingPoint:
         image = self.matches.truth.image[self.counts]
         return np.bincount(image, minlength=self.matches.num_images).astype(np.float64)
 
+    def picture_sums(self) -> dict[str, tuple[np.ndarray, str]]:
+        """What each picture adds to the two sums [N, 2] of each metric that has a value, all of them ratios."""
+        known = self.values()
+        sums = self._sums()
+        return {name: (np.column_stack(sums[name]), "ratio") for name in known}
+
     def _sums(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Numerator and denominator of each metric, for each picture."""
         right, wrong, objects = self.per_picture(self.right), self.per_picture(self.wrong), self.objects()

@@ -36,6 +36,7 @@ from sightline.errors import UserError
 from sightline.geometry import Box
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio, root_ratio
 from sightline.metrics.normalisers import Normaliser, normalisers, outer_eye_corners
+from sightline.metrics.picture_table import KINDS, PictureTable
 from sightline.records import Skeleton
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)
@@ -108,6 +109,7 @@ class Summary:
         images: how many pictures there are.
         excluded: how many of them are not in what is divided by the main length.
         excluded_by: the same for each length.
+        table: what each picture adds to each metric.
     """
 
     metrics: dict[str, Interval]
@@ -118,6 +120,7 @@ class Summary:
     images: int
     excluded: int
     excluded_by: dict[str, int]
+    table: PictureTable
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `evaluate --json`; the table of pictures is left to its own file."""
@@ -261,6 +264,7 @@ def summarise(
         images=len(errors),
         excluded=excluded_by[main] if main else len(errors),
         excluded_by=excluded_by,
+        table=PictureTable(image_ids=errors.image_ids, units=errors.units, sums=_kept(sums)),
     )
 
 
@@ -308,6 +312,12 @@ def _sums(
         sums[f"auc_{curve_limit:g}"] = (np.column_stack([area, valid]), ratio)
         sums[f"failure_rate_{curve_limit:g}"] = (np.column_stack([valid & (nme > curve_limit), valid]), ratio)
     return sums
+
+
+def _kept(sums: Mapping[str, tuple[np.ndarray, Statistic]]) -> dict[str, tuple[np.ndarray, str]]:
+    """The same with the statistics by their names."""
+    names = {statistic: name for name, statistic in KINDS.items()}
+    return {metric: (per_image, names[statistic]) for metric, (per_image, statistic) in sums.items()}
 
 
 def _per_point(errors: PointErrors) -> list[dict[str, Any]]:

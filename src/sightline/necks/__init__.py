@@ -15,6 +15,7 @@ from sightline.necks.fpn_torchvision import FpnTorchvisionNeckConfig
 from sightline.necks.gap import GapNeckConfig
 from sightline.necks.none import NoNeckConfig
 from sightline.necks.pan import PanNeckConfig
+from sightline.necks.plain_bifpn import PlainBifpnNeckConfig
 from sightline.necks.unet_decoder import UnetDecoderConfig
 from sightline.pieces import PieceConfig
 
@@ -29,6 +30,7 @@ NECKS: dict[str, type[PieceConfig]] = {
     "pan": PanNeckConfig,
     "fpn-torchvision": FpnTorchvisionNeckConfig,
     "driving-bifpn": DrivingBifpnNeckConfig,
+    "plain-bifpn": PlainBifpnNeckConfig,
 }
 
 NeckConfig = Annotated[
@@ -41,6 +43,7 @@ NeckConfig = Annotated[
     | AdaptivePoolNeckConfig
     | PanNeckConfig
     | FpnTorchvisionNeckConfig
-    | DrivingBifpnNeckConfig,
+    | DrivingBifpnNeckConfig
+    | PlainBifpnNeckConfig,
     Field(discriminator="kind"),
 ]

@@ -12,17 +12,23 @@ from pathlib import Path
 
 from sightline.errors import UserError, unknown_name
 from sightline.readers import (
+    ball_csv,
     boxes_csv,
     coco,
     coco_keypoints,
     cvat,
+    cvat_video,
     deeplabcut,
+    deeplabcut_video,
     dlib_xml,
     imm_asf,
     kaggle_csv,
     label_studio,
+    label_studio_video,
     landmark_csv,
     pts,
+    shuttle_samples,
+    tracknet,
     voc,
     yolo,
     yolo_pose,
@@ -51,19 +57,33 @@ FORMATS: dict[str, tuple[Detect, Read]] = {
     "boxes_csv": (boxes_csv.detect, boxes_csv.read),
     "label_studio": (label_studio.detect, label_studio.read),
     "cvat": (cvat.detect, cvat.read),
+    "tracknet": (tracknet.detect, tracknet.read),
+    "ball_csv": (ball_csv.detect, ball_csv.read),
+    "shuttle_samples": (shuttle_samples.detect, shuttle_samples.read),
+    "cvat_video": (cvat_video.detect, cvat_video.read),
+    "label_studio_video": (label_studio_video.detect, label_studio_video.read),
+    "deeplabcut_video": (deeplabcut_video.detect, deeplabcut_video.read),
 }
 
 _LOOKED_FOR = {
     module.FORMAT: module.LOOKED_FOR
     for module in (
         landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose,
-        coco, voc, yolo, boxes_csv, label_studio, cvat,
+        coco, voc, yolo, boxes_csv, label_studio, cvat, tracknet, ball_csv, shuttle_samples, cvat_video,
+        label_studio_video, deeplabcut_video,
     )
 }  # fmt: skip
 
 # Where both fit, the left one is meant: a submission comes with the XML that names its pictures,
-# and iBUG's own archives keep .pts files beside the pictures of their XML.
-_COMES_WITH = {"kaggle_csv": ("dlib_xml", "pts"), "dlib_xml": ("pts",)}
+# iBUG's own archives keep .pts files beside the pictures of their XML, and frames of clips or tracks of
+# videos are in files that readers of single pictures know as well.
+_COMES_WITH = {
+    "kaggle_csv": ("dlib_xml", "pts"),
+    "dlib_xml": ("pts",),
+    "ball_csv": ("landmark_csv",),
+    "cvat_video": ("cvat",),
+    "label_studio_video": ("label_studio",),
+}
 
 
 def read_dataset(path: str | Path, *, format: str | None = None) -> Dataset:

@@ -38,9 +38,10 @@ from sightline.recipes.aircraft_backbones import (
     aircraft_vgg16,
     aircraft_vgg19,
 )
+from sightline.recipes.aircraft_ladders import AIRCRAFT_LADDERS
 from sightline.recipes.boxes import boxes, boxes_accurate
 from sightline.recipes.detectors import faster_rcnn, retinanet
-from sightline.recipes.driving_ladder import DRIVING_COUNTS, RUNGS, published_parameters
+from sightline.recipes.driving_ladder import DRIVING_COUNTS, DRIVING_LADDERS, RUNGS, published_parameters
 from sightline.recipes.faces import (
     facenet58,
     facenet58_flip,
@@ -51,7 +52,7 @@ from sightline.recipes.faces import (
     unet_68_fixed,
     unet_68_summed,
 )
-from sightline.recipes.ladders import LADDERS
+from sightline.recipes.ladders import LADDERS as PICTURE_LADDERS
 from sightline.recipes.landmarks import bodyparts, demo, landmarks, landmarks_accurate
 from sightline.recipes.one_box import one_box
 from sightline.recipes.pixelwise import (
@@ -64,6 +65,9 @@ from sightline.recipes.pixelwise import (
     pixelwise_p4_mse,
     pixelwise_p4_single_pixel,
 )
+from sightline.recipes.shuttle import shuttle_s1_v2_hard
+from sightline.recipes.shuttle_ladder import LIGHT, SHUTTLE_COUNTS, SHUTTLE_LADDERS, VERSIONS
+from sightline.recipes.track_ball import track_ball_coarse, track_ball_fine
 
 __all__ = ["LADDERS", "PUBLISHED", "RECIPES", "published_parameters", "recipe"]
 
@@ -121,12 +125,25 @@ RECIPES: dict[str, Callable[[], Experiment]] = {
     "retinanet": retinanet,
     "faster-rcnn": faster_rcnn,
     **{name: rung.make for name, rung in RUNGS.items()},
+    **VERSIONS,
+    "shuttle-s1-v2-hard": shuttle_s1_v2_hard,
+    **LIGHT,
+    "track-ball-coarse": track_ball_coarse,
+    "track-ball-fine": track_ball_fine,
+}
+
+LADDERS: dict[str, Callable[[], list[Experiment]]] = {
+    **PICTURE_LADDERS,
+    **AIRCRAFT_LADDERS,
+    **DRIVING_LADDERS,
+    **SHUTTLE_LADDERS,
 }
 
 # Parameter counts as the write-ups print them, by recipe; `published_parameters` counts as they do.
 PUBLISHED: dict[str, int] = {
     **AIRCRAFT_COUNTS,
     **DRIVING_COUNTS,
+    **SHUTTLE_COUNTS,
 }
 
 

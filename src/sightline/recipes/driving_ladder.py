@@ -8,7 +8,7 @@ that the training boxes fill in (data_fit.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +27,9 @@ from sightline.recipes import driving, driving_further, driving_published
 from sightline.types import RawDense
 
 FINEST_STRIDE = 4
+
+
+SMALL_HW = (192, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,3 +209,40 @@ def resampled(experiment: Experiment) -> Experiment:
     sizes = [level[0][0] for level in codec.anchors.shapes_wh]
     cells = tuple((max(1, round(height / size)), max(1, round(width / size))) for size in sizes)
     return experiment.model_copy(update={"backbone": backbone.model_copy(update={"resample_hw": cells})})
+
+
+def driving_native() -> list[Experiment]:
+    """Every rung at 128 x 1024, for panoramas: `sightline compare --run driving-native --data PANORAMAS --seeds 3`.
+
+    What a rung tuned to its own data set is a rule here (`by_rule`). The published schedule takes days a rung on a
+    CPU: shorten it with --set train.epochs.
+    """
+    return _as_ladder("driving-native", [by_rule(rung.make()) for rung in RUNGS.values()])
+
+
+def driving_small() -> list[Experiment]:
+    """Every rung at 192 x 256, for any pictures with boxes; levels and anchors follow the size.
+
+    Reduced: 192 x 256 pixels, batches of 16, no mixed precision. Rungs whose network needs another size say so when
+    they are built.
+    """
+    rungs = [at_size(by_rule(rung.make()), input_hw=SMALL_HW) for rung in RUNGS.values()]
+    plain = {"batch": 16, "accumulate": 1, "precision": "32"}
+    return _as_ladder(
+        "driving-small",
+        [rung.model_copy(update={"train": rung.train.model_copy(update=plain)}) for rung in rungs],
+    )
+
+
+def _as_ladder(ladder: str, rungs: Sequence[Experiment]) -> list[Experiment]:
+    """Rungs under names of their own, in order."""
+    return [
+        rung.model_copy(update={"recipe": f"{ladder}-{number:02d}-{rung.recipe.removeprefix('driving-')}"})
+        for number, rung in enumerate(rungs, start=1)
+    ]
+
+
+DRIVING_LADDERS: dict[str, Callable[[], list[Experiment]]] = {
+    "driving-native": driving_native,
+    "driving-small": driving_small,
+}

@@ -23,6 +23,10 @@ _TOGETHER: dict[str, tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = {
         ("AP by size", (("ap_small", "small"), ("ap_medium", "medium"), ("ap_large", "large"))),
         ("At the best thresholds of each step", (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))),
     ),
+    "track": (
+        ("F1 at the best threshold of each step", (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))),
+        ("What picks the weights", (("f1_wide", "F1, wide"),)),
+    ),
     "one-box": (("Box and class", (("score", "score"), ("mean_iou", "mean IoU"), ("accuracy", "accuracy"))),),
 }
 

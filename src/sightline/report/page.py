@@ -12,7 +12,16 @@ from importlib.resources import files
 from pathlib import Path
 
 from sightline.files import write_atomically
-from sightline.report import anchor_section, box_mistakes, box_sections, curves, sections, story
+from sightline.report import (
+    anchor_section,
+    box_mistakes,
+    box_sections,
+    curves,
+    sections,
+    story,
+    track_film,
+    track_sections,
+)
 from sightline.report.run_folder import RunFolder, read_run_folder
 from sightline.report.values import Task
 
@@ -48,7 +57,19 @@ _OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
         ("scores", "Scores", box_sections.scores, "no calibration"),
         ("labels", "Labels", box_sections.labels, "no label statistics"),
     ),
+    "track": (
+        ("outcomes", "Outcomes", track_sections.outcomes, "no counts of outcomes"),
+        ("film", "Worst moments", track_film.filmstrips, "no predictions of frames"),
+        ("trajectories", "Trajectories", track_sections.trajectories, "no predictions of frames"),
+        ("distance", "Distance", track_sections.distance_curve, "no curve"),
+        ("guessing", "Against guessing", track_sections.guessing, "no baselines"),
+        ("visibility", "Visibility", track_sections.visibility, "no calibration"),
+        ("clips", "Clips", track_sections.clip_table, "fewer than two clips"),
+    ),
 }
+_SHEETS: dict[Task, tuple[str, ...]] = {"points": (), "boxes": ("boxes.css",), "one-box": ("boxes.css",),
+                                        "track": ("boxes.css", "track.css")}  # fmt: skip
+_SCRIPTS: dict[Task, tuple[str, ...]] = {"points": (), "boxes": (), "one-box": (), "track": ("track.js",)}
 _LAST: tuple[tuple[str, str, Make, str], ...] = (
     ("inside", "Inside the network", story.inside, "no score maps or filters"),
     ("settings", "Settings", story.settings, "no config.yaml"),
@@ -89,9 +110,9 @@ def render(run: RunFolder) -> str:
     name = str(recipe or run.path.resolve().name)
     origin = f'<p class="origin">Run <b>{escape(run.path.resolve().name)}</b></p>'
     asset = files("sightline.report")
-    sheets = ("style.css",) if run.task == "points" else ("style.css", "boxes.css")
+    sheets, scripts = ("style.css", *_SHEETS[run.task]), ("report.js", *_SCRIPTS[run.task])
     style = "".join(asset.joinpath(name).read_text(encoding="utf-8") for name in sheets)
-    script = asset.joinpath("report.js").read_text(encoding="utf-8")
+    script = "".join(asset.joinpath(name).read_text(encoding="utf-8") for name in scripts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'

@@ -173,7 +173,7 @@ def _task(evaluation: dict[str, Any], predictions: list[Row], val_rows: list[Row
                 f"{path}: task is {said!r}, expected one of {', '.join(get_args(Task))}. Evaluate the run again with "
                 "this version of sightline, or delete the file to report without it."
             )
-        if predictions and has_boxes(predictions[0]) != (said != "points"):
+        if predictions and has_boxes(predictions[0]) != (said not in ("points", "track")):
             raise UserError(
                 f"{path} is about {said}, but predictions.json beside it is not. Evaluate the run again, or delete "
                 "one of the two files."
@@ -183,6 +183,8 @@ def _task(evaluation: dict[str, Any], predictions: list[Row], val_rows: list[Row
         return "boxes"
     if any("mean_iou" in row for row in val_rows):
         return "one-box"
+    if any("f1_wide" in row for row in val_rows):
+        return "track"
     return "boxes" if predictions and has_boxes(predictions[0]) else "points"
 
 

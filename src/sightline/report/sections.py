@@ -13,19 +13,28 @@ from pathlib import Path
 from sightline.report.box_words import said_of_boxes, said_of_one_box, sizes_in_words
 from sightline.report.charts import Series, heat_steps, interval_ruler, line_chart, shape_chart
 from sightline.report.run_folder import RunFolder
+from sightline.report.track_words import said_of_track
 from sightline.report.values import Row, number, rows, section
-from sightline.report.words import BUDGET, LENGTHS, MAIN_METRICS, Metric, counted, describe, figure
+from sightline.report.words import BUDGET, LENGTHS, MAIN_METRICS, MAIN_OF_TRACK, Metric, counted, describe, figure
 
 _MOST_BARS = 12
 _COUNTS = (("objects", "labelled object"), ("detections", "detection"))
-_FACTS = (("part", "split"), ("crop:", "crop"), ("normalised by", "normaliser"), ("fingerprint", "data_fingerprint"))
+_FACTS = (
+    ("part", "split"),
+    ("right within, in px:", "threshold_px"),
+    ("intervals from", "resampled"),
+    ("crop:", "crop"),
+    ("normalised by", "normaliser"),
+    ("fingerprint", "data_fingerprint"),
+)
 
 
 def main_metric(run: RunFolder) -> Metric | None:
     """The metric that the run was selected by if it was evaluated, else the first of the usual ones."""
     measured = section(run.evaluation, "metrics")
     chosen = section(run.run, "best").get("metric")
-    for name in (chosen, *MAIN_METRICS, *measured):
+    usual = MAIN_OF_TRACK if run.task == "track" else MAIN_METRICS
+    for name in (chosen, *usual, *measured):
         if isinstance(name, str) and name in measured:
             return describe(name)
     return describe(chosen) if isinstance(chosen, str) else None
@@ -80,7 +89,7 @@ def metric_table(run: RunFolder) -> str:
     main = main_metric(run)
     lines = ""
     for name, entry in measured.items():
-        metric = describe(name)
+        metric = describe(name, task=run.task)
         values = entry if isinstance(entry, dict) else {"value": entry}
         low, high = number(values.get("low")), number(values.get("high"))
         interval = metric.show_range(low, high) if low is not None and high is not None else "\u2013"
@@ -92,8 +101,9 @@ def metric_table(run: RunFolder) -> str:
             f'<td class="value">{metric.show(values.get("value"))}</td><td class="between">{interval}</td>'
             f'<td class="meaning">{meaning}</td></tr>'
         )
+    noun = "frame" if run.task == "track" else "picture"
     facts = [
-        counted(run.evaluation.get("images"), "picture"),
+        counted(run.evaluation.get("images"), noun),
         *(counted(run.evaluation[key], noun) for key, noun in _COUNTS if number(run.evaluation.get(key)) is not None),
         *(f"{title} {_fact(key, run.evaluation[key])}" for title, key in _FACTS if run.evaluation.get(key)),
     ]
@@ -104,7 +114,7 @@ def metric_table(run: RunFolder) -> str:
         '<table class="metrics"><thead><tr><th>Metric</th><th>Value</th><th>95\u202f% interval</th>'
         f"<th>Meaning</th></tr></thead><tbody>{lines}</tbody></table>"
         f'<p class="fine">{escape("; ".join(facts))}. {escape(sizes_in_words(run))} The interval says where '
-        "the number would lie on other pictures of this kind, not what another training would give.</p>"
+        f"the number would lie on other {noun}s of this kind, not what another training would give.</p>"
     )
 
 
@@ -182,15 +192,20 @@ def error_budget(run: RunFolder) -> str:
 
 
 def _fact(key: str, value: object) -> str:
+    if key == "threshold_px" and (distance := number(value)) is not None:
+        return f"{distance:g}"
     return LENGTHS.get(str(value), str(value)) if key == "normaliser" else str(value)
 
 
 def _in_words(run: RunFolder, metric: Metric, value: float) -> str:
     measured = section(run.evaluation, "metrics")
     data, part = run.evaluation.get("data"), run.evaluation.get("split")
-    where = f"On {counted(run.evaluation.get('images'), 'picture')}"
+    noun = "frame" if run.task == "track" else "picture"
+    where = f"On {counted(run.evaluation.get('images'), noun)}"
     where += f" of {Path(str(data)).name}" if data else ""
     where += f" (part {part})" if part else ""
+    if run.task == "track":
+        return escape(f"{where}, {said_of_track(run.evaluation)}")
     if run.task != "points":
         said = said_of_boxes if run.task == "boxes" else said_of_one_box
         return escape(f"{where}, {said(run, metric, value)}")

@@ -65,7 +65,7 @@ def pictures(run: RunFolder) -> str:
     scored = [entry for entry in run.predictions if number(entry.get("error")) is not None]
     if not scored:
         return ""
-    roots = _picture_roots(run)
+    roots = picture_roots(run)
     scored.sort(key=_how_bad, reverse=True)
     groups = [(title, chosen) for (title, _), chosen in zip(_GROUPS, _chosen(scored), strict=True)]
     if run.task != "points":
@@ -155,7 +155,7 @@ def _chosen(scored: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
     return scored[:worst_count], scored[middle : middle + middle_count], scored[::-1][:best_count]
 
 
-def _picture_roots(run: RunFolder) -> list[Path]:
+def picture_roots(run: RunFolder) -> list[Path]:
     """Where relative picture paths may start: below the data, below the run, where the command runs."""
     named = (run.evaluation.get("data"), section(run.run, "data").get("root"))
     return [*(Path(root) for root in named if isinstance(root, str)), run.path, Path()]

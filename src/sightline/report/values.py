@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 Row = dict[str, Any]
-Task = Literal["points", "one-box", "boxes"]
+Task = Literal["points", "one-box", "boxes", "track"]
 
 
 def number(value: object) -> float | None:

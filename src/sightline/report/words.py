@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from sightline.report.track_words import TRACK_MEANINGS
 from sightline.report.values import number
 
 # Name (or its part before the threshold): title, unit ("%" shows a fraction in percent), what it says, less is better.
@@ -57,6 +58,12 @@ _METRICS: dict[str, tuple[str, str, str, bool]] = {
     "score": ("Score", "", "Mean of the mean IoU and the accuracy.", False),
     "iou_at": ("Box right", "%", "Share of pictures whose box reaches an IoU of {raw}.", False),
     "both": ("Box and class right", "%", "Share of pictures with the right class and an IoU of {raw} or more.", False),
+    "hit_rate": ("Hit rate", "%", "Share of the frames that show the point where it is found within the "
+                 "distance.", False),
+    "f1_wide": ("F1, wide", "", "F1 at the allowed distance and at twice, four times ... 64 times as much, with "
+                "weights that halve: picks the weights.", False),
+    "brier": ("Brier score", "", "Mean squared distance of the visibility score from 1 (visible) or 0 (not). 0.25 is "
+              "what a constant 0.5 gets.", True),
     "loss": ("Loss", "", "What the training minimises.", True),
 }  # fmt: skip
 MAIN_METRICS = (
@@ -69,6 +76,7 @@ MAIN_METRICS = (
     "ap",
     "score",
 )
+MAIN_OF_TRACK = ("f1", "accuracy")
 ERROR_KINDS = {
     "class": ("Wrong class", "The box is right (IoU 0.5 or more), its class is not."),
     "place": ("Off its place", "The class is right, but the box overlaps its object too little (IoU 0.1 to 0.5)."),
@@ -124,13 +132,19 @@ class Metric:
         return 100.0 if self.unit == "%" else 1.0
 
 
-def describe(name: str) -> Metric:
-    """A metric by its name; an unknown one keeps its name and is told without a meaning."""
+def describe(name: str, *, task: str = "") -> Metric:
+    """A metric by its name; an unknown one keeps its name and is told without a meaning.
+
+    Args:
+        name: as in metrics.json.
+        task: "track" gives the meaning that a name has there; without it, that of points or boxes.
+    """
     parts = re.fullmatch(r"(.+?)_(\d+\.\d+)", name)
     stem, at = (parts[1], parts[2]) if parts and parts[1] in _METRICS else (name, "")
     if stem not in _METRICS:
         return Metric(name=name, title=name, unit="px" if name.endswith("_px") else "", meaning="", less_is_better=True)
     title, unit, meaning, less = _METRICS[stem]
+    meaning = TRACK_MEANINGS.get(stem, meaning) if task == "track" else meaning
     threshold = f"{float(at) * 100:g}\u202f%" if at else "the threshold"
     return Metric(
         name=name,

@@ -1,0 +1,98 @@
+"""A ladder's training with its words and bars: what `compare --run` does before it compares."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightline.cli import console
+from sightline.cli.choose import weight_folders
+from sightline.cli.dataset import print_dataset
+from sightline.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from sightline.prepare import Prepared
+    from sightline.train import Watcher
+
+
+def climb_and_tell(
+    ladder: str,
+    data: Path,
+    *,
+    seeds: int,
+    out: Path | None,
+    sets: Sequence[str],
+    only: Sequence[str],
+    rates: Sequence[float],
+    images: int | None,
+    format: str | None,
+    skip_broken: bool,
+    device: str,
+    weights_dir: Path | None,
+    as_json: bool,
+) -> list[Path] | None:
+    """Train what is missing of a ladder; the folders of its runs, or None where Ctrl-C ended it.
+
+    Args:
+        ladder: a name or a YAML file.
+        data: the data set.
+        seeds: of each rung, at least 1.
+        out: the folder of all runs.
+        sets: changes to all rungs.
+        only: the rungs to train; all without.
+        rates: learning rates to try.
+        images: pictures to see in training.
+        format: of the labels.
+        skip_broken: leave broken samples out.
+        device: auto, cpu or cuda.
+        weights_dir: of pretrained weights.
+        as_json: words go to standard error.
+    """
+    from sightline.compare.ladder import Interrupted, Plan, climb, read_ladder
+    from sightline.devices import pick_device
+    from sightline.evaluate import scoring_for
+    from sightline.loader import EpochSampler
+    from sightline.prepare import load_data
+    from sightline.terminal import training_progress
+
+    if seeds < 1 or (images is not None and images < 1) or any(rate <= 0 for rate in rates):
+        raise UserError("--seeds and --images count from 1, and --rates are above 0.")
+    rungs = read_ladder(ladder)
+    names = [rung.recipe for rung in rungs]
+    for name in only:
+        if name not in names:
+            raise unknown_name("rung", name, names)
+    where = console.err if as_json else console.out
+    folder = out or Path("runs") / Path(ladder).stem
+    dataset = load_data(data, skip_broken=skip_broken, format=format)
+    if not as_json:
+        print_dataset(dataset, most=5)
+    wanted = Plan(
+        out=folder,
+        seeds=seeds,
+        sets=tuple(sets),
+        rates=tuple(rates),
+        images=images,
+        device=pick_device(device),
+        command="sightline " + shlex.join(sys.argv[1:]),
+        weight_folders=tuple(weight_folders(weights_dir, data)),
+    )
+    with ExitStack() as bars:
+
+        def watchers(prepared: Prepared) -> Sequence[Watcher]:
+            bars.close()  # the bar of the run before
+            train = prepared.experiment.train
+            steps = EpochSampler(count=len(prepared.split.train), batch=train.batch, seed=0).steps
+            metric = scoring_for(prepared.experiment).metric
+            return [bars.enter_context(training_progress(where, total_steps=steps * train.epochs, metric=metric))]
+
+        try:
+            chosen = [rung for rung in rungs if not only or rung.recipe in only]
+            return climb(chosen, dataset, wanted, say=lambda text: console.say(text, on=where), watchers=watchers)
+        except Interrupted as stopped:
+            console.say(f"Stopped and saved in {stopped}. The same command goes on.", on=where)
+            return None

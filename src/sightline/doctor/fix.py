@@ -1,0 +1,239 @@
+"""A corrected copy of a data set, and a log of every change; the original is only read.
+
+Only what can be put right without looking is changed: see `fix` in checks.py. Labels go through the writer of the data
+set's own format, or of the nearest that can hold them. Everything is written aside and takes its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sightline.doctor.boxes import near_copies
+from sightline.doctor.case import Case
+from sightline.doctor.checks import CHECKS
+from sightline.doctor.classes import clear_slips
+from sightline.doctor.copies import same_labels
+from sightline.doctor.points import at_corner
+from sightline.doctor.run import Examination
+from sightline.errors import UserError
+from sightline.files import write_atomically
+from sightline.images import read_image
+from sightline.predict_files import convert_dataset
+from sightline.records import Dataset, Record
+from sightline.writers import BOX_WRITERS, WRITERS
+
+_NEAREST = {"points": ("landmark_csv", "coco_keypoints"), "boxes": ("coco", "boxes_csv")}
+_QUALITY = 97
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """What was written: the first label file, in which format, how many records, how many changes."""
+
+    labels: Path
+    format: str
+    records: int
+    changes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One line of fixes.csv."""
+
+    id: str
+    image_id: str
+    where: str
+    change: str
+
+
+def require_new(out: Path, data: Path) -> None:
+    """Refuse a folder that would overwrite something, or that lies in the data.
+
+    Raises:
+        UserError: `out` exists and is not an empty folder, or is the data set or within it.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out} exists already and is not empty. --fix overwrites nothing: give a new folder.")
+    root = data.resolve() if data.is_dir() else data.resolve().parent
+    if out.resolve() == root or root in out.resolve().parents:
+        raise UserError(f"{out} lies in the data set {root}, which --fix leaves as it is. Give a folder elsewhere.")
+
+
+def write_fixed(found: Examination, out: Path) -> Fixed:
+    """Write the corrected copy and `fixes.csv` to a new folder. What was not looked for is not changed.
+
+    Raises:
+        UserError: the folder is not empty, nothing is left, or no format can hold the labels.
+    """
+    dataset = found.case.dataset
+    require_new(out, dataset.root)
+    if dataset.has_clips:
+        raise UserError(f"{dataset.root} holds clips, which --fix cannot write. Mend what is listed by hand.")
+    fixed, changes = corrected(found)
+    if not fixed.records:
+        raise UserError(f"There is nothing to write: no record of {dataset.root} is usable. Mend the errors first.")
+    aside = out.resolve().with_name(f".writing-{secrets.token_hex(6)}")
+    try:
+        upright = {change.image_id for change in changes if change.id == "image-rotated"}
+        labels, format = _write(_upright(fixed, upright, aside / ".upright"), aside)
+        shutil.rmtree(aside / ".upright", ignore_errors=True)
+        if format != dataset.format:
+            text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
+            changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
+        write_atomically(aside / "fixes.csv", _table(changes))
+        if out.exists():
+            out.rmdir()  # empty, as `require_new` has seen
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside.replace(out)
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror or error}. Choose another folder.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    placed = out / labels.relative_to(aside)
+    return Fixed(labels=placed, format=format, records=len(fixed), changes=len(changes))
+
+
+def corrected(found: Examination) -> tuple[Dataset, list[Change]]:
+    """The data set with what can be put right put right, and what was changed."""
+    case, wanted = found.case, frozenset(found.ran)
+    changes = list(_by_reading(found))
+    dropped = dict(_exact_copies(case)) if "image-copied" in wanted else {}
+    slips = clear_slips(case.dataset) if "box-class-similar" in wanted else {}
+    flip = np.array(case.dataset.skeleton.flip_index, dtype=np.int64)
+    swapped = {problem.image_id for problem in found.problems if problem.id == "points-swapped"}
+    records = []
+
+    def log(id: str, record: Record, change: str) -> None:
+        changes.append(Change(id=id, image_id=record.image_id, where=record.source, change=change))
+
+    for record in case.records:
+        if record.path in dropped:
+            log("image-copied", record, f"left out: the same file as {dropped[record.path]}")
+            continue
+        if record.image_id in swapped:
+            record = replace(record, points_xy=record.points_xy[flip], visible=record.visible[flip])
+            log("points-swapped", record, "left and right points exchanged")
+        if "point-at-corner" in wanted and (corner := at_corner(record)).any():
+            points = np.where(corner[:, None], 0.0, record.points_xy)
+            record = replace(record, points_xy=points, visible=record.visible & ~corner)
+            log("point-at-corner", record, f"{int(corner.sum())} points in the corner marked as missing")
+        if len(record.visible) and not record.visible.any():
+            log("points-none-visible", record, "left out: no labelled point")
+            continue
+        if record.objects is not None:
+            record = _with_better_boxes(case, record, wanted, slips, log)
+        if "image-rotated" in wanted and record.path in case.looks and case.looks[record.path].orientation != 1:
+            log("image-rotated", record, "the picture is written upright, without its EXIF tag")
+        records.append(record)
+    fixed = case.dataset.with_records(records)
+    return (_without_classes(fixed, slips) if slips else fixed), changes
+
+
+def _by_reading(found: Examination) -> Iterable[Change]:
+    """What readers have left out or cut already."""
+    for problem in found.problems:
+        check = CHECKS[problem.id]
+        if check.family == "reading" and check.fix and problem.id not in ("points-swapped", "box-class-similar"):
+            if problem.id == "points-none-visible":
+                continue  # told where it is done
+            change = f"{check.fix}: {problem.message}"
+            yield Change(id=problem.id, image_id=problem.image_id or "", where=problem.where, change=change)
+
+
+def _exact_copies(case: Case) -> Iterable[tuple[Path, str]]:
+    """The copies to leave out, and what each is a copy of; those labelled differently stay."""
+    for cluster in case.copies.exact:
+        records = [case.records_of(path) for path in cluster]
+        if same_labels(records):
+            yield from ((path, records[0][0].image_id) for path in cluster[1:])
+
+
+def _with_better_boxes(case: Case, record: Record, wanted: frozenset[str], slips: dict[int, int], log) -> Record:  # noqa: ANN001
+    objects, names = record.objects, case.dataset.classes
+    assert objects is not None
+    labels = np.array([slips.get(label, label) for label in objects.labels.tolist()], dtype=np.int64)
+    for old in sorted(set(objects.labels[labels != objects.labels].tolist())):
+        log("box-class-similar", record, f"class '{names[old]}' became '{names[slips[old]]}'")
+    objects = replace(objects, labels=labels)
+    if "box-near-copy" in wanted and (pairs := near_copies(objects)):
+        later = sorted({b for _, b in pairs})
+        for b in later:
+            place = ", ".join(f"{edge:.1f}" for edge in objects.boxes_xyxy[b].tolist())
+            log("box-near-copy", record, f"a second box of '{names[labels[b]]}' dropped at ({place})")
+        objects = objects.select(~np.isin(np.arange(len(objects)), later))
+    return replace(record, objects=objects)
+
+
+def _without_classes(dataset: Dataset, slips: dict[int, int]) -> Dataset:
+    """The data set without the class names that were merged into others."""
+    keep = [label for label in range(len(dataset.classes)) if label not in slips]
+    moved = np.full(len(dataset.classes), -1)
+    moved[keep] = np.arange(len(keep))
+    records = [
+        record if record.objects is None
+        else replace(record, objects=replace(record.objects, labels=moved[record.objects.labels]))
+        for record in dataset.records
+    ]  # fmt: skip
+    ids = tuple(dataset.class_ids[label] for label in keep) if dataset.class_ids else ()
+    return replace(
+        dataset, records=tuple(records), classes=tuple(dataset.classes[label] for label in keep), class_ids=ids
+    )
+
+
+def _upright(dataset: Dataset, image_ids: set[str], folder: Path) -> Dataset:
+    """The data set with turned pictures decoded, turned and encoded again, in their own kind of file."""
+    done: dict[Path, Path] = {}
+    records = []
+    for record in dataset.records:
+        if record.image_id in image_ids:
+            if record.path not in done:
+                target = folder / f"{len(done)}" / record.path.name
+                write_atomically(target, _encoded(record.path))
+                done[record.path] = target
+            record = replace(record, path=done[record.path])
+        records.append(record)
+    return dataset.with_records(records)
+
+
+def _encoded(path: Path) -> bytes:
+    pixels = read_image(path, channels=3)
+    suffix = path.suffix.lower() if path.suffix.lower() in (".png", ".bmp", ".tif", ".tiff", ".webp") else ".jpg"
+    ok, data = cv2.imencode(
+        suffix, pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if suffix == ".jpg" else []
+    )
+    assert ok, path
+    return data.tobytes()
+
+
+def _write(dataset: Dataset, folder: Path) -> tuple[Path, str]:
+    """Labels and pictures in the data's own format, or the first of the nearest that can hold them."""
+    kind, writers = ("boxes", BOX_WRITERS) if dataset.classes else ("points", WRITERS)
+    names = [name for name in dict.fromkeys((dataset.format, *_NEAREST[kind])) if name in writers]
+    last: UserError | None = None
+    for name in names:
+        try:
+            return convert_dataset(dataset, folder, to=name)[0], name
+        except UserError as error:
+            last = error
+            for left in folder.iterdir() if folder.is_dir() else ():
+                if left.name != ".upright":
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+    assert last is not None, names
+    raise last
+
+
+def _table(changes: Sequence[Change]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["id", "image_id", "where", "change"])
+    rows.writerows([change.id, change.image_id, change.where, change.change] for change in changes)
+    return text.getvalue()

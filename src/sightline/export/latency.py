@@ -1,0 +1,72 @@
+"""How long one picture takes, from decoded pixels to the answer: the artefact and its run in turn. Next: run.py.
+
+A busy machine is busy for both, because they take turns; in turns of a few pictures and without the first of each,
+because the threads of one library go on spinning for a moment while the other begins.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from sightline.devices import machine
+from sightline.export.parity import look
+from sightline.geometry import Box
+from sightline.predict import Predictor
+from sightline.runtime.artefact import Artefact
+from sightline.runtime.card import LatencyCard
+
+TURN = 5  # pictures that one of the two looks at before it is the other's turn
+MOST_PICTURES = 32  # different ones, kept in memory
+
+
+def measure_latency(
+    predictor: Predictor, artefact: Artefact, pictures: Sequence[tuple[np.ndarray, Box]], *, threads: int, repeats: int
+) -> LatencyCard:
+    """Time both.
+
+    Args:
+        predictor: the run.
+        artefact: made for `threads` threads.
+        pictures: [H, W, C] uint8 with the area to look at; used over and over.
+        threads: for the run.
+        repeats: pictures that count, for each of the two.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        run_ms, artefact_ms = [], []
+        for turn in range(-1, -(-repeats // TURN)):  # the first turn warms up
+            given = [pictures[(turn * TURN + place) % len(pictures)] for place in range(TURN)]
+            eager = _turn(lambda image, area: look(predictor, image, area), given)
+            exported = _turn(artefact.look, given)
+            if turn >= 0:
+                run_ms += eager
+                artefact_ms += exported
+    finally:
+        torch.set_num_threads(before)
+    return LatencyCard(
+        p50_ms=round(statistics.median(artefact_ms), 3),
+        p95_ms=round(float(np.percentile(artefact_ms, 95)), 3),
+        run_p50_ms=round(statistics.median(run_ms), 3),
+        run_p95_ms=round(float(np.percentile(run_ms, 95)), 3),
+        threads=threads,
+        cpu=str(machine()["cpu"]),
+        pictures=len(pictures),
+        repeats=len(artefact_ms),
+    )
+
+
+def _turn(look_at: Callable[[np.ndarray, Box], object], given: Sequence[tuple[np.ndarray, Box]]) -> list[float]:
+    """Milliseconds of each picture, behind one that does not count."""
+    look_at(*given[-1])
+    spent = []
+    for image, area in given:
+        begun = time.perf_counter()
+        look_at(image, area)
+        spent.append(1e3 * (time.perf_counter() - begun))
+    return spent

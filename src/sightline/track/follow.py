@@ -1,0 +1,110 @@
+"""Mode `stream`, our own: a coarse look at (nearly) every frame, which kept features make cheap, and a fine one at it.
+
+The fine stage looks where the coarse one points, and where the motion so far leads if that is elsewhere; the surer
+answer counts. Its probability, against the threshold that its run chose, decides on visibility. While it is sure the
+coarse stage may rest for some frames. In: a frame that `Past` has seen. Out: an `Answer`. Next: post.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.geometry import Box
+from sightline.track.config import ZoomConfig
+from sightline.track.past import Past
+from sightline.track.rules import UNSEEN, Place, StagePoint
+from sightline.track.stage import Stage, Stages
+from sightline.track.zoom import Answer, ask, least_visible, whole
+from sightline.video.frame import VideoFrame
+from sightline.view import window_around
+
+
+def continued(seen: list[tuple[int, Place]], *, number: int, frames: int) -> tuple[float, float] | None:
+    """Where a point should be now if it keeps its motion; None where that is unknown.
+
+    Args:
+        seen: frame numbers and answers, oldest first.
+        number: of the current frame.
+        frames: a point seen longer ago than this is lost; its last step is repeated as often as needed.
+    """
+    at = {n: place for n, place in seen if place.visible}
+    last = max(at, default=None)
+    if last is None or number - last > frames:
+        return None
+    now, before = at[last], at.get(last - 1)
+    if before is None:
+        return now.x, now.y
+    steps = number - last
+    return now.x + steps * (now.x - before.x), now.y + steps * (now.y - before.y)
+
+
+def is_near_middle(point: tuple[float, float], window: Box) -> bool:
+    """Whether a point lies in the middle half of a window along both axes."""
+    x0, y0, x1, y1 = window
+    x, y = point
+    return abs(2 * x - x0 - x1) <= (x1 - x0) / 2 and abs(2 * y - y0 - y1) <= (y1 - y0) / 2
+
+
+class Follow:
+    """The mode `stream`."""
+
+    def __init__(self, stages: Stages, config: ZoomConfig, past: Past) -> None:
+        """Begin with a coarse look."""
+        assert config.mode == "stream", config.mode
+        self.stages, self.config, self.past = stages, config, past
+        self._coarse_at: int | None = None  # the frame of the last coarse look
+        self._is_sure = False
+
+    def answer(self, frame: VideoFrame) -> Answer:
+        """Where the point is in the current frame."""
+        fine = self.stages.fine
+        if fine is None:
+            return self._coarse_only(frame)
+        guess = self._guess(frame)
+        if guess is not None and self._is_sure and not self._is_due(frame):
+            best = self._best(frame, fine, [guess])
+            if best.visible >= least_visible(self.config, fine):
+                return self._said(best, fine, coarse=False)
+        coarse = self._look_coarse(frame)
+        centres = [(coarse.x, coarse.y)] if coarse.visible >= self.config.coarse_look else []
+        if guess is not None and not (centres and is_near_middle(guess, self._window(frame, centres[0], fine))):
+            centres.append(guess)
+        if not centres:
+            self._is_sure = False
+            return Answer(place=UNSEEN, score=coarse.visible, step="coarse")
+        return self._said(self._best(frame, fine, centres), fine, coarse=True)
+
+    def _coarse_only(self, frame: VideoFrame) -> Answer:
+        """Without a fine stage the coarse answer is the answer."""
+        found, least = self._look_coarse(frame), self.config.coarse_visible
+        is_visible = found.visible >= (self.stages.coarse.threshold if least is None else least)
+        place = Place(x=found.x, y=found.y, visible=True) if is_visible else UNSEEN
+        return Answer(place=place, score=found.visible, step="coarse")
+
+    def _look_coarse(self, frame: VideoFrame) -> StagePoint:
+        self._coarse_at = frame.number
+        return ask(self.stages.coarse, self.past, [whole(frame)])[0]
+
+    def _is_due(self, frame: VideoFrame) -> bool:
+        """Whether it is time for a coarse look."""
+        return self._coarse_at is None or frame.number - self._coarse_at >= self.config.coarse_every
+
+    def _guess(self, frame: VideoFrame) -> tuple[float, float] | None:
+        """Where the motion leads, if that is inside the frame."""
+        guess = continued(self.past.numbered(), number=frame.number, frames=self.config.predict_for)
+        height, width = frame.size_hw
+        return guess if guess is not None and 0 <= guess[0] < width and 0 <= guess[1] < height else None
+
+    def _window(self, frame: VideoFrame, centre: tuple[float, float], fine: Stage) -> Box:
+        return window_around(np.array(centre), frame.size_hw, fine.input_hw)
+
+    def _best(self, frame: VideoFrame, fine: Stage, centres: list[tuple[float, float]]) -> StagePoint:
+        """The surest answer of the fine stage at windows around these places."""
+        found = ask(fine, self.past, [self._window(frame, centre, fine) for centre in centres])
+        return max(found, key=lambda point: point.visible)
+
+    def _said(self, best: StagePoint, fine: Stage, *, coarse: bool) -> Answer:
+        self._is_sure = best.visible >= self.config.sure
+        is_visible = best.visible >= least_visible(self.config, fine)
+        place = Place(x=best.x, y=best.y, visible=True) if is_visible else UNSEEN
+        return Answer(place=place, score=best.visible, step="calibrate" if coarse else "fast")

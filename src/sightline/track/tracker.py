@@ -1,0 +1,153 @@
+"""`Tracker`: frames in, one after the other; a `TrackPoint` for each.
+
+`step` answers at once and never looks ahead. `settle` passes an answer through what needs later frames, if the config
+asks for it: the rules that take answers back, and the filling of gaps. Memory is bounded: a few frames, 30 answers.
+In: stages and a config, or a folder. Next: csv_rows.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sightline.errors import UserError
+from sightline.track.config import ZoomConfig
+from sightline.track.fill import GapFiller
+from sightline.track.follow import Follow
+from sightline.track.load import Choice, load_parts
+from sightline.track.past import Past
+from sightline.track.point import TrackPoint
+from sightline.track.post import WriteBuffer
+from sightline.track.radius import RadiusTable
+from sightline.track.rules import Place
+from sightline.track.stage import Stages
+from sightline.track.zoom import Answer, Zoom
+from sightline.video.frame import VideoFrame
+from sightline.video.pixels import ArrayPixels
+
+
+class Tracker:
+    """Follows one point through one video; `reset` begins another."""
+
+    def __init__(self, stages: Stages, config: ZoomConfig, *, radius: RadiusTable | None = None, fill: int = 0) -> None:
+        """Put the parts together.
+
+        Args:
+            stages: the networks.
+            config: how they are used.
+            radius: gives answers their error radius.
+            fill: `settle` fills gaps of up to so many frames.
+
+        Raises:
+            UserError: the mode needs a stage that is not there.
+        """
+        if stages.fine is None and config.mode != "stream":
+            raise UserError(f"mode {config.mode} needs a fine stage. Give --fine RUN, or use mode stream.")
+        self.stages, self.config, self.radius, self.fill = stages, config, radius, fill
+        self.reset()
+
+    @staticmethod
+    def load(path: Path | str, choice: Choice | None = None, *, fill: int = 0) -> Tracker:
+        """A tracker's folder, or a run that sees whole frames.
+
+        Args:
+            path: the folder.
+            choice: further runs, settings and the device; what the folder says without it.
+            fill: as above.
+
+        Raises:
+            UserError: no tracker, a run that does not follow a point, or one of the wrong kind.
+        """
+        parts = load_parts(Path(path), choice or Choice())
+        return Tracker(parts.stages, parts.config, radius=parts.radius, fill=fill)
+
+    def reset(self) -> None:
+        """Forget the video so far."""
+        for stage in self.stages.all():
+            stage.reset()
+        self.past = Past(frames=self.stages.past_frames)
+        kind = Follow if self.config.mode == "stream" else Zoom
+        self._engine = kind(self.stages, self.config, self.past)
+        self._buffer = WriteBuffer(self.config, forget=self.past.forget)
+        self._filler: GapFiller | None = None
+        self._next_number = 0
+        self._size_hw: tuple[int, int] | None = None
+
+    def step(self, frame: VideoFrame | np.ndarray) -> TrackPoint:
+        """Where the point is in the next frame.
+
+        Args:
+            frame: of a source, or [H, W, 3] uint8 RGB; arrays are numbered one after the other.
+
+        Raises:
+            UserError: it has another size than the first, a number that does not rise, or is no picture.
+        """
+        now, time_s = self._accept(frame)
+        self.past.see(now)
+        answer = self._engine.answer(now)
+        self.past.answered(now.number, answer.place)
+        return self._point(answer, number=now.number, time_s=time_s)
+
+    def prime(self, frame: VideoFrame, point: TrackPoint | None) -> None:
+        """Take over a frame whose answer is known already (None: it was left out), to go on behind it."""
+        now, _ = self._accept(frame)
+        self.past.see(now)
+        if point is not None:
+            self.past.answered(now.number, Place(x=point.x, y=point.y, visible=point.visible))
+
+    def settle(self, point: TrackPoint) -> list[TrackPoint]:
+        """Pass the newest answer on; give the points that are final now, in order. Each comes out once."""
+        assert self._filler is not None, "settle comes after step"
+        rows = self._buffer.feed(point)
+        return [final for row in rows for final in self._filler.feed(row)]
+
+    def finish(self) -> list[TrackPoint]:
+        """The points that `settle` still holds back; the video is over."""
+        if self._filler is None:
+            return []
+        rows = [final for row in self._buffer.finish() for final in self._filler.feed(row)]
+        return rows + self._filler.finish()
+
+    def _point(self, answer: Answer, *, number: int, time_s: float | None) -> TrackPoint:
+        place = answer.place
+        radius = self.radius.radius(answer.score) if self.radius is not None and place.visible else None
+        return TrackPoint(
+            frame=number,
+            time_s=time_s,
+            x=place.x,
+            y=place.y,
+            visible=place.visible,
+            score=answer.score,
+            radius_px=radius,
+            step=answer.step,
+        )
+
+    def _accept(self, frame: VideoFrame | np.ndarray) -> tuple[VideoFrame, float | None]:
+        """A frame that fits behind the last one, and when it is shown."""
+        time_s = None
+        if isinstance(frame, np.ndarray):
+            if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
+                raise UserError(
+                    f"A frame must be [height, width, 3] of whole numbers 0..255 (uint8), but got {list(frame.shape)} "
+                    f"of {frame.dtype}."
+                )
+            frame = VideoFrame(number=self._next_number, time_s=0.0, pixels=ArrayPixels(frame))
+        else:
+            time_s = frame.time_s
+        if frame.number < self._next_number:
+            raise UserError(
+                f"Frame {frame.number} comes behind frame {self._next_number - 1}. Give frames in order, or call "
+                "reset() before another video."
+            )
+        if self._size_hw is None:
+            self._size_hw = frame.size_hw
+            self._filler = GapFiller(longest=self.fill, size_hw=frame.size_hw)
+        elif frame.size_hw != self._size_hw:
+            (height, width), (h, w) = frame.size_hw, self._size_hw
+            raise UserError(
+                f"Frame {frame.number} has {width} x {height} pixels, the first one {w} x {h}. Scale it to the first "
+                "one's size, or call reset() before another video."
+            )
+        self._next_number = frame.number + 1
+        return frame, time_s

@@ -1,0 +1,144 @@
+"""From a run to an artefact that answers as the run does; and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.errors import UserError
+from sightline.export.parity import compare, look, pair_up, refusal
+from sightline.export.run import Exported, export_run, metric_refusal
+from sightline.predict import Predictor
+from sightline.records import Detections, FoundPoints
+from sightline.runtime.artefact import Artefact
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+def noise(seed: int, height: int, width: int, channels: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "box"), [((50, 70), None), ((200, 310), (20.3, 31.0, 280.0, 170.5)), ((9, 9), None)]
+)
+def test_an_artefact_finds_the_points_of_its_run(
+    points_file: tuple[Path, Exported], trained: Path, size_hw: tuple[int, int], box: tuple | None
+) -> None:
+    image = noise(0, *size_hw, 1)
+    run, artefact = Predictor.load(trained)(image, box), Artefact.load(points_file[0])(image, box)
+    assert isinstance(run, FoundPoints) and isinstance(artefact, FoundPoints)
+    assert np.abs(run.points_xy - artefact.points_xy).max() < 0.05
+    assert artefact.scores == pytest.approx(run.scores, abs=1e-4)
+
+
+def test_a_face_in_a_large_picture_is_found_as_by_the_run(points_file: tuple[Path, Exported], trained: Path) -> None:
+    """The runtime hands over only a part of such a picture, so the place of that part counts."""
+    image = noise(1, 900, 1300, 1)
+    box = (811.5, 402.25, 1000.0, 640.0)
+    run, artefact = Predictor.load(trained)(image, box), Artefact.load(points_file[0])(image, box)
+    assert np.abs(run.points_xy - artefact.points_xy).max() < 0.05
+
+
+def test_an_artefact_finds_the_boxes_of_its_run(boxes_file: tuple[Path, Exported], boxes_run: Path) -> None:
+    predictor, artefact = Predictor.load(boxes_run, least_score=0.0), Artefact.load(boxes_file[0], least_score=0.0)
+    for seed, size_hw in enumerate([(90, 130), (64, 64), (333, 150)]):
+        image = noise(seed, *size_hw, 3)
+        run, found = predictor(image), artefact(image)
+        assert isinstance(run, Detections) and isinstance(found, Detections)
+        assert len(run) > 3
+        parity = compare([run], [found], source="noise")
+        assert refusal(parity) is None, parity
+
+
+def test_thresholds_are_the_users_or_the_cards(boxes_file: tuple[Path, Exported]) -> None:
+    image = noise(0, 90, 130, 3)
+    every = Artefact.load(boxes_file[0], least_score=0.0)(image)
+    some = Artefact.load(boxes_file[0], least_score=float(np.median(every.scores)))(image)
+    assert 0 < len(some) < len(every)
+    assert len(Artefact.load(boxes_file[0])(image)) == (every.scores >= 0.3).sum()
+
+
+def test_the_card_tells_parity_and_times(points_file: tuple[Path, Exported]) -> None:
+    card = Artefact.load(points_file[0]).card
+    assert card.task == "points"
+    assert card.parity is not None and card.latency is not None
+    assert card.parity.pictures == 8
+    assert card.parity.largest_px is not None and card.parity.largest_px <= 0.05
+    assert card.latency.threads == 1
+    assert 0 < card.latency.p50_ms <= card.latency.p95_ms
+    assert card == points_file[1].card
+
+
+def test_other_onnx_tools_read_the_file(points_file: tuple[Path, Exported]) -> None:
+    model = onnx.load(points_file[0])
+    onnx.checker.check_model(model)
+    assert [value.name for value in model.graph.input] == ["picture", "area_xyxy"]
+    assert [value.name for value in model.graph.output] == ["points_xy", "scores"]
+    assert {entry.key for entry in model.metadata_props} >= {"sightline", "sightline.sha256"}
+
+
+def test_what_answers_otherwise_is_not_written(
+    trained: Path, faces: Path, tmp_path: Path, cli: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightline.export.parity.MOST_PX", -1.0)
+    ran = cli("export", trained, "--out", tmp_path / "a.onnx", "--data", faces, "--frames", 2, "--threads", 1)
+    assert ran.code == 1
+    assert "from where the run finds it" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_without_labels_do_and_nothing_at_all_is_told(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run folder"):
+        export_run(tmp_path / "none", tmp_path / "a.onnx", engine="onnx")
+    with pytest.raises(UserError, match="is a folder"):
+        export_run(trained, tmp_path, engine="onnx")
+
+
+def test_data_that_are_gone_are_to_be_given(boxes_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--data DATA"):
+        export_run(boxes_run, tmp_path / "a.onnx", engine="onnx")
+
+
+def test_boxes_pair_by_class_and_overlap() -> None:
+    def boxes(*rows: tuple[float, float, float, float], labels: list[int]) -> Detections:
+        return Detections(boxes_xyxy=np.array(rows), labels=np.array(labels), scores=np.linspace(0.9, 0.5, len(labels)))
+
+    first = boxes((0, 0, 10, 10), (20, 0, 30, 10), (50, 50, 60, 60), labels=[0, 1, 0])
+    second = boxes((20, 0, 30, 10), (0, 0, 10, 9), (50, 50, 60, 60), labels=[1, 0, 1])
+    assert sorted(pair_up(first, second)) == [(0, 1), (1, 0)]
+    parity = compare([first], [second], source="here")
+    assert parity.least_iou == pytest.approx(0.9)
+    assert parity.unmatched == 2
+    assert "IoU" in (refusal(parity) or "")
+    assert "counterpart" in (refusal(parity) or "")
+
+
+def test_a_point_that_is_no_number_is_refused() -> None:
+    lost = FoundPoints(points_xy=np.array([[np.nan, 0.0]]), scores=np.ones(1))
+    there = FoundPoints(points_xy=np.zeros((1, 2)), scores=np.ones(1))
+    with np.errstate(invalid="ignore"):
+        parity = compare([there], [there], source="here")
+        assert refusal(parity) is None
+        with pytest.raises(UserError, match="finite"):
+            compare([there], [lost], source="here")
+
+
+@pytest.mark.parametrize(
+    ("run", "artefact", "less_is_better", "refused"),
+    [(0.5, 0.496, False, False), (0.5, 0.49, False, True), (2.0, 2.01, True, False), (2.0, 2.1, True, True),
+     (2.0, 1.0, True, False), (0.5, float("nan"), False, True)],
+)  # fmt: skip
+def test_int8_may_lose_one_percent(run: float, artefact: float, less_is_better: bool, refused: bool) -> None:
+    told = metric_refusal("m", run, artefact, less_is_better=less_is_better, count=9)
+    assert (told is not None) == refused
+
+
+def test_looking_at_an_area_is_what_the_predictor_does(trained: Path) -> None:
+    predictor, image = Predictor.load(trained), noise(0, 64, 64, 1)
+    assert np.allclose(look(predictor, image, (0.0, 0.0, 64.0, 64.0)).points_xy, predictor(image).points_xy)

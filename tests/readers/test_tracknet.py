@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.errors import UserError
+from sightline.readers import FORMATS, read_dataset
+from sightline.splits import split_dataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "video"))
+from videos import write_video
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def problems(dataset, severity):
+    return [(problem.id, problem.where) for problem in dataset.problems if problem.severity == severity]
+
+
+def rally(folder: Path, text: str, *, name: str = "rally.csv", frames: int = 40) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_video(folder / "rally.mp4", frames=frames)
+    (folder / name).write_text(text)
+    return folder
+
+
+def test_places_become_continuous_and_what_came_before_goes_by_frame_numbers(tmp_path):
+    rows = "".join(f"{number},{int(number != 7)},{number + 10},{number + 2}\n" for number in range(36) if number != 33)
+    dataset = read_dataset(rally(tmp_path, "Frame,Visibility,X,Y\n" + rows))
+    assert (dataset.format, len(dataset), dataset.has_clips, dataset.skeleton.names) == (
+        "tracknet",
+        35,
+        True,
+        ("point",),
+    )
+    assert not [problem for problem in dataset.problems if problem.severity != "note"]
+    last = dataset.records[-1]
+    assert (last.image_id, last.group, last.frame, last.video_frame) == ("rally/000035", "rally", 35, 35)
+    assert (last.path.name, last.size_hw, last.points_xy.tolist()) == ("rally.mp4", (48, 64), [[45.5, 37.5]])
+    assert last.before is not None
+    # Frame 33 has no label, but its pixels are there all the same.
+    assert [at and at.index for at in last.before.frames] == [32, 33, 34]
+    hidden = [place for place, is_visible in enumerate(last.before.visible) if not is_visible]
+    assert hidden == [7 - 5, 33 - 5]
+    assert last.before.points_xy[-1].tolist() == [44.5, 36.5]
+    assert last.before.points_xy[0].tolist() == [15.5, 7.5]
+    first = dataset.records[0]
+    assert first.before is not None
+    assert first.before.frames == (None, None, None)
+    assert not first.before.visible.any()
+    assert dataset.records[7].visible.tolist() == [False]
+    assert dataset.records[7].points_xy.tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Y,X,frame,VISIBILITY\n5,4,3,1\n",
+        "frame_num,x,y,visible\n3,4,5,1\n",
+        "Frame;Visibility;X;Y\n3;1;4;5\n",
+        "\ufeffFrame,Visibility,X,Y,Inpaint_Mask\n3,1,4,5,0\n",
+        "Frame,Visibility,X,Y\n3,2,4,5\n",
+    ],
+)
+def test_columns_come_in_any_order_letter_case_and_spelling(tmp_path, text):
+    dataset = read_dataset(rally(tmp_path, text))
+    assert [(r.frame, r.points_xy.tolist()) for r in dataset.records] == [(3, [[4.5, 5.5]])]
+
+
+def test_fractions_are_of_the_frame_from_edge_to_edge(tmp_path):
+    dataset = read_dataset(rally(tmp_path, "frame_num,x,y,visible\n0,0.25,0.5,1\n1,0.75,0.75,1\n"))
+    assert [record.points_xy.tolist() for record in dataset.records] == [[[16, 24]], [[48, 36]]]
+    assert "fractions-assumed" in [id for id, _ in problems(dataset, "note")]
+
+
+def test_an_unused_column_of_visibility_is_told_and_places_are_taken_for_visible(tmp_path):
+    dataset = read_dataset(rally(tmp_path, "frame_num,x,y,visible\n0,0.25,0.5,0\n1,0,0,0\n2,0.5,0.5,0\n"))
+    assert [bool(record.visible[0]) for record in dataset.records] == [True, False, True]
+    assert problems(dataset, "warning") == [("visibility-unused", "rally.csv")]
+
+
+def test_a_ball_that_is_never_visible_is_no_unused_column(tmp_path):
+    dataset = read_dataset(rally(tmp_path, "Frame,Visibility,X,Y\n0,0,0,0\n1,0,0,0\n"))
+    assert [bool(record.visible[0]) for record in dataset.records] == [False, False]
+    assert problems(dataset, "warning") == []
+
+
+def test_the_layout_of_tracknet_v2_with_folders_of_videos_and_parts(tmp_path):
+    for part, match in (("Train", "match1"), ("Test", "match2")):
+        folder = tmp_path / part / match
+        write_video(folder / "video" / "1_01_00.mp4", frames=5)
+        (folder / "csv").mkdir()
+        (folder / "csv" / "1_01_00_ball.csv").write_text("Frame,Visibility,X,Y\n0,1,3,4\n1,0,0,0\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.group, r.split, r.video_frame) for r in dataset.records] == [
+        ("Test/match2/csv/1_01_00_ball", "test", 0),
+        ("Test/match2/csv/1_01_00_ball", "test", 1),
+        ("Train/match1/csv/1_01_00_ball", "train", 0),
+        ("Train/match1/csv/1_01_00_ball", "train", 1),
+    ]
+    assert split_dataset(dataset, val_fraction=0.5, seed=0).by == "given"
+
+
+def test_the_first_tracknets_folders_of_numbered_pictures(tmp_path, picture):
+    rows = [
+        ("0000.jpg", "1", "10", "20"),
+        ("0001.jpg", "0", "", ""),
+        ("0002.jpg", "2", "12", "22"),
+        ("0003.jpg", "3", "1", "2"),
+    ]
+    for clip in ("Clip1", "Clip2"):
+        for name, *_ in (*rows, ("0004.jpg",)):
+            picture(tmp_path / "game1" / clip / name)
+        text = "file name,visibility,x-coordinate,y-coordinate,status\n" + "".join(
+            f"{','.join(row)},0\n" for row in rows
+        )
+        (tmp_path / "game1" / clip / "Label.csv").write_text(text)
+    dataset = read_dataset(tmp_path)
+    assert dataset.format == "tracknet"
+    assert {record.group for record in dataset.records} == {"game1/Clip1", "game1/Clip2"}
+    clip = dataset.records[:4]
+    assert [bool(record.visible[0]) for record in clip] == [True, False, True, False]
+    assert clip[2].points_xy.tolist() == [[12.5, 22.5]]
+    assert clip[2].path.name == "0002.jpg"
+    assert clip[2].video_frame is None
+    assert clip[3].before is not None
+    assert [at and (at.path.name, at.index) for at in clip[3].before.frames] == [
+        (f"000{n}.jpg", None) for n in range(3)
+    ]
+    assert ("occluded-hidden", "game1/Clip1/Label.csv") in problems(dataset, "note")
+    assert len(read_dataset(tmp_path / "game1" / "Clip2" / "Label.csv")) == 4
+
+
+def test_what_is_wrong_with_labels_is_told_with_its_place(tmp_path):
+    rows = (
+        "0,1,10,10", "0,1,10,10", "1,1,10,10", "1,1,20,20", "2,1,nan,10", "3,1,500,10", "4,1,,", "5,x,1,1",
+        "6,7,1,1", "-1,1,1,1", "39,1,5,5", "40,1,5,5", "41,1,5,5", "8,1,1", "9,0,nan,nan",
+    )  # fmt: skip
+    dataset = read_dataset(rally(tmp_path, "Frame,Visibility,X,Y\n" + "\n".join(rows) + "\n"))
+    assert problems(dataset, "error") == [
+        ("row-unreadable", "rally.csv:9"),
+        ("visibility-invalid", "rally.csv:10"),
+        ("row-unreadable", "rally.csv:11"),
+        ("row-length", "rally.csv:15"),
+        ("point-incomplete", "rally.csv:8"),
+        ("frame-duplicated", "rally.csv:5"),
+        ("point-not-finite", "rally.csv:6"),
+        ("label-beyond-clip", "rally.csv:13"),
+    ]
+    assert problems(dataset, "warning") == [("label-duplicated", "rally.csv:3"), ("point-off-image", "rally.csv:7")]
+    assert [(record.frame, bool(record.visible[0])) for record in dataset.records] == [
+        (0, True), (1, True), (3, False), (9, False), (39, True),
+    ]  # fmt: skip
+    (beyond,) = [problem for problem in dataset.errors if problem.id == "label-beyond-clip"]
+    assert "2 labels" in beyond.message
+    assert "frames 0 to 39" in beyond.message
+
+
+def test_a_clip_without_its_video_or_with_a_broken_one_is_told_and_the_others_are_read(tmp_path):
+    rally(tmp_path / "good", "Frame,Visibility,X,Y\n0,1,3,4\n")
+    for name in ("gone", "broken"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.csv").write_text("Frame,Visibility,X,Y\n0,1,3,4\n")
+    (tmp_path / "broken" / "a.mp4").write_bytes(b"not a video")
+    dataset = read_dataset(tmp_path)
+    assert problems(dataset, "error") == [("video-unreadable", "broken/a.csv"), ("video-missing", "gone/a.csv")]
+    assert [record.group for record in dataset.records] == ["good/rally"]
+
+
+def test_short_clips_and_unknown_columns_are_noted(tmp_path):
+    dataset = read_dataset(rally(tmp_path, "Frame,Visibility,X,Y,Player\n0,1,3,4,Lin\n", frames=5))
+    assert [id for id, _ in problems(dataset, "note")] == ["columns-ignored", "clip-short"]
+
+
+def test_fractions_and_pixels_in_one_data_set_are_refused(tmp_path):
+    rally(tmp_path / "a", "Frame,Visibility,X,Y\n0,1,3,4\n")
+    rally(tmp_path / "b", "Frame,Visibility,X,Y\n0,1,0.3,0.4\n")
+    with pytest.raises(UserError, match=r"mixes positions in pixels.*a/rally.*b/rally"):
+        read_dataset(tmp_path)
+
+
+def test_no_other_format_takes_its_files_nor_it_theirs(tmp_path):
+    folder = rally(tmp_path, "Frame,Visibility,X,Y\n0,1,3,4\n")
+    for path in (folder, folder / "rally.csv"):
+        assert [name for name, (detect, _) in FORMATS.items() if detect(path)] == ["tracknet"]
+    for header in ("file,visibility,x,y", "file,x0,y0", "scorer,a,a", "Id,Predicted", "file,xmin,ymin,xmax,ymax"):
+        (folder / "rally.csv").write_text(f"{header}\n")
+        assert not FORMATS["tracknet"][0](folder)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the checkout")
+def test_the_volleyball_clip_reads_with_its_unused_visibility():
+    dataset = read_dataset(REAL / "volleyball_clip")
+    assert (dataset.format, len(dataset)) == ("tracknet", 21)
+    assert problems(dataset, "warning") == [("visibility-unused", "VolleyballShortClip.csv")]
+    assert np.concatenate([record.visible for record in dataset.records]).all()

@@ -1,0 +1,251 @@
+"""Tracks of labelling tools, DeepLabCut's labels on videos, and the published shuttle samples."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightline.errors import UserError
+from sightline.readers import FORMATS, read_dataset
+from sightline.splits import split_dataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "video"))
+from videos import write_video
+
+META = """<meta><task><name>t</name><size>20</size><start_frame>{start}</start_frame><stop_frame>{stop}</stop_frame>
+<frame_filter>{step}</frame_filter><original_size><width>64</width><height>48</height></original_size>
+<source>Rally 1.mp4</source></task></meta>"""
+
+
+def where(dataset) -> dict[int, list[float] | None]:
+    return {r.frame: r.points_xy[0].tolist() if r.visible[0] else None for r in dataset.records}
+
+
+def ids(dataset, severity) -> list[str]:
+    return [problem.id for problem in dataset.problems if problem.severity == severity]
+
+
+@pytest.fixture
+def cvat(tmp_path):
+    write_video(tmp_path / "videos" / "Rally 1.mp4", frames=20)
+
+    def read(*tracks, start=0, stop=19, step="", meta=META):
+        head = meta.format(start=start, stop=stop, step=step)
+        text = f'<?xml version="1.0"?>\n<annotations><version>1.1</version>{head}\n{"".join(tracks)}</annotations>'
+        (tmp_path / "annotations.xml").write_text(text)
+        return read_dataset(tmp_path)
+
+    return read
+
+
+def point(frame, x, y, *, outside=0, occluded=0):
+    return (
+        f'<points frame="{frame}" keyframe="1" outside="{outside}" occluded="{occluded}" points="{x},{y}" z_order="0">'
+        "</points>\n"
+    )
+
+
+def track(*shapes, label="ball"):
+    return f'<track id="0" label="{label}" source="manual">\n{"".join(shapes)}</track>\n'
+
+
+def test_cvat_points_are_interpolated_between_key_frames_and_outside_is_not_visible(cvat, tmp_path):
+    dataset = cvat(
+        track(point(2, 10, 20), point(6, 18, 24), point(8, 0, 0, outside=1), point(10, 30.5, 40, occluded=1))
+    )
+    assert (dataset.format, dataset.skeleton.names, len(dataset)) == ("cvat_video", ("ball",), 20)
+    expected: dict[int, list[float] | None] = {frame: None for frame in range(20)}
+    expected |= {2: [10, 20], 3: [12, 21], 4: [14, 22], 5: [16, 23], 6: [18, 24], 7: [9, 12]}
+    expected |= {frame: [30.5, 40] for frame in range(10, 20)}
+    assert where(dataset) == expected
+    record = dataset.records[5]
+    assert (record.path.name, record.video_frame, record.group) == ("Rally 1.mp4", 5, "annotations")
+    assert record.before is not None
+    assert record.before.visible.sum() == 3
+    assert [name for name, (detect, _) in FORMATS.items() if detect(tmp_path)] == ["cvat", "cvat_video"]
+
+
+def test_of_cvat_boxes_the_middle_is_taken_and_a_job_names_its_frames(cvat):
+    box = '<box frame="4" keyframe="1" outside="0" occluded="0" xtl="10" ytl="20" xbr="14" ybr="23"></box>'
+    dataset = cvat(track(box), start=4, stop=12, step="step=4")
+    assert where(dataset) == {4: [12, 21.5], 8: [12, 21.5], 12: [12, 21.5]}
+
+
+def test_mistakes_in_cvat_tracks_are_told(cvat, tmp_path):
+    two = '<points frame="3" outside="0" points="1,2;3,4"></points>'
+    dataset = cvat(
+        track(point(0, 1, 2), point(0, 5, 6), two, point(4, "nan", 2), point(25, 3, 4), "<polygon frame='2'/>"),
+        track(point(1, 40, 40), point(3, 40, 40, outside=1)),
+        stop=30,
+    )
+    assert sorted(ids(dataset, "error")) == ["frame-duplicated", "label-beyond-clip", "point-count", "point-not-finite"]
+    assert ids(dataset, "warning") == ["video-length-differs"]
+    assert {"annotation-skipped", "instances-skipped"} <= set(ids(dataset, "note"))
+    with pytest.raises(UserError, match=r"several labels: 'ball' .*'racket'"):
+        cvat(track(point(0, 1, 2)), track(point(0, 1, 2), label="racket"))
+    (tmp_path / "videos" / "Rally 1.mp4").unlink()
+    assert ids(cvat(track(point(0, 1, 2))), "error") == ["video-missing"]
+
+
+@pytest.fixture
+def studio(tmp_path):
+    write_video(tmp_path / "rally.mp4", frames=20)
+
+    def read(*sequences, count=20, label="ball", video="/data/upload/1/1a2b3c4d-rally.mp4"):
+        regions = [
+            {
+                "type": "videorectangle",
+                "value": {"framesCount": count, "duration": 0.67, "sequence": sequence, "labels": [label]},
+            }
+            for sequence in sequences
+        ]
+        task = {"id": 7, "data": {"video": video}, "annotations": [{"result": regions}]}
+        (tmp_path / "export.json").write_text(json.dumps([task]))
+        return read_dataset(tmp_path)
+
+    return read
+
+
+def key(frame, x, y, *, enabled=True, size=None):
+    sized = {} if size is None else {"width": size[0], "height": size[1]}
+    return {"frame": frame, "enabled": enabled, "rotation": 0, "x": x, "y": y, "time": (frame - 1) / 30, **sized}
+
+
+def test_label_studio_counts_frames_from_one_and_takes_the_middle_of_percents(studio, tmp_path):
+    dataset = studio([key(3, 10, 20, size=(10, 10)), key(5, 30, 40, size=(10, 10), enabled=False), key(15, 50, 50)])
+    assert (dataset.format, dataset.skeleton.names, len(dataset)) == ("label_studio_video", ("ball",), 20)
+    expected: dict[int, list[float] | None] = {frame: None for frame in range(20)}
+    expected |= {2: [9.6, 12.0], 3: [16.0, 16.8], 4: [22.4, 21.6]} | {frame: [32, 24] for frame in range(14, 20)}
+    found = where(dataset)
+    assert {frame for frame, xy in found.items() if xy} == {frame for frame, xy in expected.items() if xy}
+    for frame, xy in expected.items():
+        assert found[frame] == (xy and pytest.approx(xy))
+    assert [name for name, (detect, _) in FORMATS.items() if detect(tmp_path)] == ["label_studio_video"]
+
+
+def test_mistakes_in_label_studio_tracks_are_told(studio, tmp_path):
+    dataset = studio(
+        [key(0, 1, 1), key(3, 10, 10), key(3, 20, 20), key(4, float("nan"), 3), key(5, "a", 3), key(30, 1, 1)], count=40
+    )
+    assert sorted(ids(dataset, "error")) == [
+        "frame-duplicated", "label-beyond-clip", "point-not-finite", "row-unreadable", "row-unreadable",
+    ]  # fmt: skip
+    assert ids(dataset, "warning") == ["video-length-differs"]
+    assert ids(studio([key(1, 1, 1)], video="other.mp4"), "error") == ["video-missing"]
+    task = {"id": 1, "data": {"video": "rally.mp4"}, "annotations": [], "predictions": [{"sequence": []}]}
+    (tmp_path / "export.json").write_text(json.dumps([task]))
+    assert ids(read_dataset(tmp_path), "warning") == ["label-missing"]
+
+
+def deeplabcut(root: Path, *, size_hw=(48, 64), video="rally") -> Path:
+    folder = root / "labeled-data" / "rally"
+    folder.mkdir(parents=True)
+    write_video(root / "videos" / f"{video}.mp4", frames=20)
+    for number in (3, 5):
+        Image.fromarray(np.zeros((*size_hw, 3), dtype=np.uint8)).save(folder / f"img{number:03d}.png")
+    rows = ["scorer,,,me,me,me,me", "bodyparts,,,snout,snout,tail,tail", "coords,,,x,y,x,y"]
+    rows += ["labeled-data,rally,img003.png,10,20,1,2", "labeled-data,rally,img005.png,,,3,4"]
+    (folder / "CollectedData_me.csv").write_text("\n".join(rows) + "\n")
+    (root / "config.yaml").write_text("scorer: me\nbodyparts: [snout, tail]\n")
+    return root
+
+
+def test_deeplabcut_labels_become_frames_of_the_video_on_request(tmp_path):
+    project = deeplabcut(tmp_path)
+    assert read_dataset(project).format == "deeplabcut"
+    dataset = read_dataset(project, format="deeplabcut_video")
+    assert (dataset.format, dataset.skeleton.names, where(dataset)) == (
+        "deeplabcut_video",
+        ("snout",),
+        {3: [10.5, 20.5], 5: None},
+    )
+    second = dataset.records[1].before
+    assert second is not None
+    assert [at and (at.path.name, at.index) for at in second.frames] == [("rally.mp4", n) for n in (2, 3, 4)]
+    assert np.flatnonzero(second.visible).tolist() == [28]
+    assert "point-chosen" in ids(dataset, "note")
+
+
+@pytest.mark.parametrize(
+    ("options", "id"), [({"video": "other"}, "video-missing"), ({"size_hw": (24, 64)}, "video-size-differs")]
+)
+def test_deeplabcut_videos_that_are_not_there_or_were_cropped_are_told(tmp_path, options, id):
+    assert set(ids(read_dataset(deeplabcut(tmp_path, **options), format="deeplabcut_video"), "error")) == {id}
+
+
+def shuttle_sample(folder: Path, path: list[tuple[float, float, float]], now: int, *, suffix=".jpg") -> None:
+    """A sample as published: `path` are the triplets of a clip, the past is written most recent first."""
+    folder.mkdir(parents=True)
+    for stem in ("frame", "frame-1", "frame-2", "frame-3"):
+        Image.fromarray(np.full((36, 64, 3), now, dtype=np.uint8)).save(folder / f"{stem}{suffix}")
+    past = [path[number] if number >= 0 else (0.0, 0.0, 0.0) for number in range(now - 1, now - 31, -1)]
+    (folder / "positions.csv").write_text("x,y,visibility\n" + "".join(f"{x},{y},{v}\n" for x, y, v in past))
+    x, y, v = path[now]
+    (folder / "target.csv").write_text(f"shuttle_x,shuttle_y,shuttle_visibility\n{x},{y},{v}\n")
+
+
+@pytest.fixture
+def shuttle(tmp_path):
+    """Two clips of twelve frames, shuffled into three parts frame by frame, as published."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(24).tolist()
+    clips = [[(*rng.uniform(0.1, 0.9, 2).round(4).tolist(), 1.0) for _ in range(40)] for _ in range(2)]
+    clips[0][37] = (0.0, 0.0, 0.0)
+    for place, index in enumerate(order):
+        shuttle_sample(tmp_path / "data" / f"sample_{place:03d}", clips[index // 12], 28 + index % 12)
+    names = [f"/home/me/data/sample_{place:03d}" for place in range(24)]
+    (tmp_path / "index.json").write_text(json.dumps({"train": names[:18], "val": names[18:21], "test": names[21:]}))
+    return tmp_path, clips, order
+
+
+def test_shuttle_samples_are_turned_round_scaled_and_joined_to_clips(shuttle):
+    root, clips, order = shuttle
+    dataset = read_dataset(root / "index.json")
+    assert (dataset.format, len(dataset), dataset.has_clips) == ("shuttle_samples", 24, True)
+    for record, index in zip(dataset.records, order, strict=True):
+        clip, now = clips[index // 12], 28 + index % 12
+        x, y, v = clip[now]
+        assert bool(record.visible[0]) == bool(v)
+        assert record.points_xy[0].tolist() == pytest.approx([x * 64, y * 36])
+        assert record.before is not None
+        assert record.before.points_xy[-1].tolist() == pytest.approx([clip[now - 1][0] * 64, clip[now - 1][1] * 36])
+        assert record.before.visible[-1] == bool(clip[now - 1][2])
+        assert record.before.visible[0] == (now >= 30)
+        assert [at and at.path.stem for at in record.before.frames] == ["frame-3", "frame-2", "frame-1"]
+    by_clip = {record.group: set() for record in dataset.records}
+    for record, index in zip(dataset.records, order, strict=True):
+        by_clip[record.group].add(index // 12)
+        assert record.frame == index % 12
+    assert [len(clip) for clip in by_clip.values()] == [1, 1]
+
+
+def test_the_published_split_of_shuttle_samples_divides_clips_and_is_refused(shuttle):
+    root, _, _ = shuttle
+    dataset = read_dataset(root)
+    assert ids(dataset, "error") == ["split-clip-leak"]
+    with pytest.raises(UserError, match="split-clip-leak"):
+        split_dataset(dataset, val_fraction=0.2, seed=0)
+    split = split_dataset(dataset, val_fraction=0.5, seed=0, by="group")
+    assert (len(split.train), len(split.val)) == (12, 12)
+
+
+def test_shuttle_samples_without_an_index_are_found_and_mistakes_are_told(shuttle):
+    root, _, _ = shuttle
+    (root / "index.json").unlink()
+    data = root / "data"
+    (data / "sample_000" / "target.csv").write_text("nan,0.5,1\n")
+    (data / "sample_001" / "positions.csv").write_text("0.5,0.5\n")
+    (data / "sample_002" / "target.csv").write_text("x,y,v\n0.5,0.5,3\n")
+    (data / "sample_003" / "frame.jpg").write_bytes(b"")
+    (data / "sample_004" / "target.csv").write_text("1.5,0.5,1\n")
+    for path in (root, data):
+        dataset = read_dataset(path)
+        assert sorted(ids(dataset, "error")) == ["image-empty", "point-not-finite", "row-length", "visibility-invalid"]
+        assert ids(dataset, "warning") == ["point-off-image"]
+        assert len(dataset) == 20
+        assert [name for name, (detect, _) in FORMATS.items() if detect(path)] == ["shuttle_samples"]
