@@ -190,6 +190,7 @@ def test_misspelt_classes_are_merged_only_where_it_is_clear():
     assert {names[a]: names[b] for a, b in merged.items()} == {"persno": "person", "Person": "person"}
 
 
+@pytest.mark.slow
 def test_the_fit_to_a_recipe_of_points(cli, faces: Path, recipe_file: Path, tmp_path: Path):
     found = cli("check", faces, "--recipe", recipe_file, "--json").json
     assert set(found["checks"]) == set(CHECKS)
@@ -235,8 +236,9 @@ def test_the_fit_to_a_recipe_of_boxes(cli, faces: Path, tmp_path: Path):
         cv2.imwrite(str(tmp_path / f"{i}.jpg"), rng.integers(0, 255, (1280, 1280, 3), dtype=np.uint8))
         pictures.append({"id": i, "file_name": f"{i}.jpg", "width": 1280, "height": 1280})
         for k, side in enumerate((5.0, 20.0, 24.0)):
+            area = side**2
             boxes.append(
-                {"id": 3 * i + k, "image_id": i, "category_id": 1, "bbox": [100 + 90 * k, 80, side, side], "area": side**2,
+                {"id": 3 * i + k, "image_id": i, "category_id": 1, "bbox": [100 + 90 * k, 80, side, side], "area": area,
                  "iscrowd": 0}
             )  # fmt: skip
     coco = {"images": pictures, "annotations": boxes, "categories": [{"id": 1, "name": "fly"}]}

@@ -17,8 +17,9 @@ from sightline.metrics.track_baselines import (
 )
 from sightline.metrics.track_clips import leave_one_clip_out, per_clip, per_step, radius_coverage
 from sightline.metrics.track_runs import gap_statistics, runs, switch_statistics
+from sightline.metrics.track_units import resampled_units
 from sightline.metrics.track_visibility import best_visible_threshold, visibility_calibration
-from sightline.metrics.tracks import OUTCOMES, Counts, TrackFrames, quick_tracks, resampled_units, summarise_tracks
+from sightline.metrics.tracks import OUTCOMES, Counts, TrackFrames, quick_tracks, summarise_tracks
 
 T = 5.0
 

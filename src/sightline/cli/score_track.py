@@ -49,9 +49,8 @@ def _tell(scored: ScoredTrack, *, predicted: Path) -> None:
     from sightline.terminal import metrics_table
 
     found = scored.to_json()
-    distance = f"{scored.summary.threshold_px:g} px"
-    title = f"{predicted.name} against {scored.clip}: {found['images']} labelled frames, right within {distance}"
-    console.out.print(metrics_table(found["metrics"], title=title))
+    console.say(f"{predicted.name} against the {found['images']} labelled frames of {scored.clip}")
+    console.out.print(metrics_table(found["metrics"], title=f"right within {scored.summary.threshold_px:g} px"))
     counts = "  ".join(f"{name} {count}" for name, count in found["outcomes"].items())
     console.say(f"  outcomes   {counts}")
     gaps, switches = found["gaps"], found["switches"]

@@ -102,13 +102,15 @@ def compare_arms(arms: Sequence[Arm], *, baseline: int, metric: str, size: float
             p, pair = corrected[place], (len(arm.runs), len(arms[baseline].runs))
             told = _judged(found[place], p=p, less=less, size=size, seeds=min(pair), tests=len(others))
         half = singles[place].half_width()
+        # An error or a share is never below 0, but its interval about the value would be.
+        least = 0.0 if all((each >= 0).all() for each in scores.of(arm, metric)) else -math.inf
         value = singles[place].value
         seeds = len(arm.runs)
         lines.append(
             Line(
                 arm=arm,
                 found=singles[place],
-                low=None if half is None else value - half,
+                low=None if half is None else max(value - half, least),
                 high=None if half is None else value + half,
                 spread=math.sqrt(singles[place].single_seed) if seeds > 1 else None,
                 difference=told,

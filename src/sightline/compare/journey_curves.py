@@ -56,7 +56,10 @@ def _chart(
             x, y, _ = thin_out(x, [value * factor for value in y])
             tone = f"k{len(series) % MOST_LINES}"
             series.append(Series(name=name, x=x, y=y, tone=tone, dots=len(x) <= 12))
-    return line_chart(series, title=title, x_label="step", y_label=y_label) if series else ""
+    from_zero = key != "loss" and not describe(key).less_is_better
+    if not series:
+        return ""
+    return line_chart(series, title=title, x_label="step", y_label=y_label, from_zero=from_zero)
 
 
 def _mean(runs: Sequence[Sequence[Row]], key: str) -> tuple[list[float], list[float]]:

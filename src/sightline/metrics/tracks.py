@@ -16,9 +16,7 @@ distance allowed, in pixels of the original frames.
     mean_error_px, rmse_px, median_error_px   of the distance on visible frames that were given a place, found or not
     brier      mean squared distance of the visibility score from 0 or 1 (Brier 1950)
 
-A number whose denominator is 0 is not there. Intervals: neighbouring frames show nearly the same picture and are right
-or wrong together, so that frames drawn one by one would give intervals far too narrow. Whole clips are drawn where
-there are at least `LEAST_CLIPS`; of fewer, blocks of consecutive frames.
+A number whose denominator is 0 is not there. Intervals draw clips or blocks of frames, see track_units.py.
 In: truth and predictions in pixels of the original frames. Out: `TrackFrames`, `TrackSummary`.
 Next: track_runs.py, track_visibility.py
 """
@@ -34,13 +32,11 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio, root_ratio
 from sightline.metrics.picture_table import KINDS, PictureTable
+from sightline.metrics.track_units import resampled_units
 
 OUTCOMES = ("TP", "FP1", "FP2", "TN", "FN")
 TP, FP1, FP2, TN, FN = range(5)
-LEAST_CLIPS = 5
-BLOCK_FRAMES = 30  # half a second at 60 frames a second: longer than most things that hide a ball
 
-_LEAST_BLOCKS = 20
 _CURVE_REACH, _CURVE_STEPS = 4, 40  # the curve goes to 4 t
 _WIDE_DOUBLINGS = 7
 
@@ -252,24 +248,6 @@ def summarise_tracks(
         per_image=_per_image(frames, outcomes),
         table=PictureTable(image_ids=frames.image_ids, units=units, sums=kept),
     )
-
-
-def resampled_units(clips: Sequence[str], numbers: np.ndarray) -> tuple[np.ndarray, str]:
-    """What is drawn together in a resample: a number for each frame [N], and the kind of unit in words.
-
-    Clips, or where there are fewer than `LEAST_CLIPS` of them, blocks of consecutive frames that do not overlap: of
-    `BLOCK_FRAMES`, or fewer where that would leave less than 20 blocks, but at least the cube root of the number of
-    frames (Hall, Horowitz and Jing 1995). Errors that last longer than a block still make intervals too narrow.
-    """
-    names, clip = np.unique(np.asarray(clips), return_inverse=True)
-    if len(names) >= LEAST_CLIPS:
-        return clip.astype(np.int64), f"{len(names)} clips"
-    length = min(BLOCK_FRAMES, max(int(np.ceil(len(clip) ** (1 / 3))), len(clip) // _LEAST_BLOCKS))
-    first = np.array([numbers[clip == index].min() for index in range(len(names))])
-    blocks = np.column_stack([clip, (numbers - first[clip]) // length])
-    _, units = np.unique(blocks, axis=0, return_inverse=True)
-    units = units.ravel().astype(np.int64)
-    return units, f"{units.max() + 1} blocks of {length} consecutive frames"
 
 
 def _parts(
