@@ -158,7 +158,8 @@ def test_features_of_whole_frames_are_computed_once_and_forgotten(monkeypatch: p
     stage.reset()
     assert stage.kept_frames == 0
     fresh = ask(stage, past, [WHOLE])[0]
-    assert (fresh.x, fresh.y, fresh.visible) == pytest.approx((answers[-1].x, answers[-1].y, answers[-1].visible), abs=1e-3)  # fmt: skip
+    last = answers[-1]
+    assert (fresh.x, fresh.y, fresh.visible) == pytest.approx((last.x, last.y, last.visible), abs=1e-3)
     assert looked[-1] == 3
 
 

@@ -62,7 +62,10 @@ def test_a_table_comes_back_from_its_file(tmp_path: Path) -> None:
     assert read_radius(tmp_path) == table
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"coverage": 0.9}', '{"coverage": 0.9, "edges": [], "radius_px": [], "counts": []}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"coverage": 0.9}', '{"coverage": 0.9, "edges": [], "radius_px": [], "counts": []}'],
+)
 def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "radius.json").write_text(text)
     with pytest.raises(UserError, match=r"radius\.json is damaged"):

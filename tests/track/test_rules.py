@@ -31,9 +31,7 @@ def test_the_published_triangle_is_stretched_with_the_frame() -> None:
     x=st.floats(0, 1920), y=st.floats(0, 1080), radius=st.floats(0.01, 0.3),
     size=st.tuples(st.integers(100, 4000), st.integers(100, 4000)),
 )  # fmt: skip
-def test_the_square_triangle_is_equilateral_in_pixels(
-    x: float, y: float, radius: float, size: tuple[int, int]
-) -> None:
+def test_the_square_triangle_is_equilateral_in_pixels(x: float, y: float, radius: float, size: tuple[int, int]) -> None:
     corners = np.array(rules.triangle(x, y, ruler=Ruler.of("square", size), radius=radius))
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
     np.testing.assert_allclose(sides, radius * math.sqrt(size[0] * size[1]) * math.sqrt(3), rtol=1e-9)
@@ -67,8 +65,15 @@ def test_models_disagree_in_shares_of_the_window_or_in_pixels() -> None:
 
 @pytest.mark.parametrize(
     ("visible", "apart", "kept"),
-    [(0.1, 0.049, True), (0.1, 0.05, False), (0.65, 0.9, True), (0.64, 0.9, False), (0.65, None, True), (0.64, None, False)],
-)  # fmt: skip
+    [
+        (0.1, 0.049, True),
+        (0.1, 0.05, False),
+        (0.65, 0.9, True),
+        (0.64, 0.9, False),
+        (0.65, None, True),
+        (0.64, None, False),
+    ],
+)
 def test_an_answer_is_kept_by_agreement_or_by_visibility(visible: float, apart: float | None, kept: bool) -> None:
     assert rules.is_kept(visible, apart, agree=0.05, least=0.65) is kept
 

@@ -74,9 +74,9 @@ def test_items_come_ahead_in_order_and_no_further_than_the_queue() -> None:
 
 def test_an_error_of_the_source_comes_behind_the_items_before_it() -> None:
     taken: list[int] = []
+    ahead = Ahead(frames(9, fail_at=3), size=2, stop=threading.Event())
     with pytest.raises(Boom, match="frame 3"):
-        for item in Ahead(frames(9, fail_at=3), size=2, stop=threading.Event()):
-            taken.append(item.number)
+        taken.extend(item.number for item in ahead)
     assert taken == [0, 1, 2]
 
 
@@ -106,10 +106,13 @@ def test_an_error_of_the_work_is_raised_where_it_is_handed_in_and_blocks_nobody(
     def fail(item: int) -> None:
         raise Boom(str(item))
 
-    behind = Behind(fail, size=1)
-    with pytest.raises(Boom, match="0"):
+    def hand_in() -> None:
         for number in range(1000):
             behind.put(number)
+
+    behind = Behind(fail, size=1)
+    with pytest.raises(Boom, match="0"):
+        hand_in()
     with pytest.raises(Boom, match="0"):
         behind.close()
 

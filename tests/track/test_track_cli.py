@@ -147,9 +147,7 @@ def test_ctrl_c_leaves_whole_rows_and_resume_goes_on(
         assert sum(1 for _ in frames) == 20
 
 
-def test_a_truncated_video_is_kept_up_to_there_and_said(
-    scripted: list[float], tmp_path: Path, cli: Cli
-) -> None:
+def test_a_truncated_video_is_kept_up_to_there_and_said(scripted: list[float], tmp_path: Path, cli: Cli) -> None:
     whole = make_video(tmp_path / "whole.ts", frames=60).read_bytes()
     cut = tmp_path / "cut.ts"
     cut.write_bytes(whole[: len(whole) * 2 // 3])

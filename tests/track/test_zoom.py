@@ -19,7 +19,9 @@ from sightline.track.tracker import Tracker
 ENGINE = PRESETS["engine"]
 
 
-def run(config: ZoomConfig, coarse: Scripted, fine: Scripted, *, frames: int, support: Scripted | None = None) -> list[TrackPoint]:  # fmt: skip
+def run(
+    config: ZoomConfig, coarse: Scripted, fine: Scripted, *, frames: int, support: Scripted | None = None
+) -> list[TrackPoint]:
     tracker = Tracker(Stages(coarse=coarse, fine=fine, support=support), config)
     return [tracker.step(frame(number)) for number in range(frames)]
 

@@ -106,8 +106,19 @@ def pair_up(first: Detections, second: Detections) -> list[tuple[int, int]]:
     return pairs
 
 
+def nothing_found(parity: ParityCard) -> bool:
+    """Whether a detector gave no box at all, so that nothing was compared."""
+    return parity.least_iou is not None and parity.boxes == 0
+
+
 def refusal(parity: ParityCard) -> str | None:
     """Why an artefact is not as good as its run; None where it is."""
+    if nothing_found(parity):
+        return (
+            f"the run finds no box in any of {parity.pictures} pictures of {parity.data}, so there is nothing to compare "
+            "(codec.score_threshold is the least score that it gives); train it longer, or give pictures of what it "
+            "was trained on by --data"
+        )
     if parity.largest_px is not None:
         if parity.largest_px <= MOST_PX:
             return None

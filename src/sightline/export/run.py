@@ -19,7 +19,7 @@ from sightline.evaluate import scoring_for
 from sightline.export.frames import Frames, find_frames, spread
 from sightline.export.graph import PictureToAnswer, to_onnx
 from sightline.export.latency import MOST_PICTURES, measure_latency
-from sightline.export.parity import compare, look, refusal
+from sightline.export.parity import compare, look, nothing_found, refusal
 from sightline.geometry import Box
 from sightline.images import read_image
 from sightline.predict import Predictor
@@ -96,7 +96,8 @@ def export_run(
     on_step("comparing")
     parity = _parity(predictor, artefact, chosen)
     why = refusal(parity)
-    if int8:
+    if int8 and not nothing_found(parity):
+        on_step("scoring")
         parity, why = _judged_by_metric(parity, predictor, artefact, chosen)
     card = card.model_copy(update={"parity": parity})
     if why is not None:
@@ -197,6 +198,11 @@ def _judged_by_metric(
 
 def metric_refusal(metric: str, run: float, artefact: float | None, *, less_is_better: bool, count: int) -> str | None:
     """Why int8 is refused: its metric is worse by more than WORSE of the run's; None where it is not."""
+    if not np.isfinite(run) or (run <= 0 and not less_is_better):
+        return (
+            f"int8 is judged by {metric}, and the run itself has {run:.4f} on {count} labelled pictures; train it "
+            "longer, or give pictures like those that it was trained on by --data"
+        )
     if artefact is None or not np.isfinite(artefact):
         return f"int8 has no {metric} on {count} labelled pictures"
     loss = (artefact - run if less_is_better else run - artefact) / max(abs(run), 1e-12)

@@ -23,7 +23,7 @@ Next: track_runs.py, track_visibility.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 

@@ -59,6 +59,12 @@ def evaluate_artefact(
         UserError: no artefact, no data, other points or classes than the model's, or an unknown split or setting.
     """
     artefact = Artefact.load(path)
+    if split == RUN_VAL:
+        raise UserError(
+            f"--split {RUN_VAL} takes the records that a run folder kept for validation, and {path} is an exported file, "
+            "which does not know them. Evaluate the run itself, or a part that the data set names (--split val), or "
+            "leave --split out for all records."
+        )
     card = changed(artefact.card, sets)
     dataset = scan(read_dataset(data, format=format))
     swapped = check_flip_order(dataset)
