@@ -371,7 +371,7 @@ def _commands() -> list[str]:
     parts = []
     for node in (functions[name] for name in _names(_path("cli"), "COMMANDS")):
         text = re.sub(r"^(\w+)_:", r"\1:", _text(node), flags=re.MULTILINE)
-        parts += [f"### sightline {node.name}", "```text\n" + _usage(node) + "\n```", text]
+        parts += [f"### sightline {node.name.replace('_', '-')}", "```text\n" + _usage(node) + "\n```", text]
     return parts
 
 

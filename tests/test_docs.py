@@ -55,7 +55,7 @@ def inline_commands() -> list[tuple[str, str]]:
     """The commands that running text names, `sightline check DATA`."""
     found = []
     for page in PAGES:
-        for name in re.findall(r"`sightline ([a-z]+)[^`]*`", FENCE.sub("", text_of(page))):
+        for name in re.findall(r"`sightline ([a-z-]+)[^`]*`", FENCE.sub("", text_of(page))):
             found.append((page.name, name))
     return found
 

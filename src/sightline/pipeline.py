@@ -36,11 +36,11 @@ RUN_VAL = "run-val"  # --split: the records that the run itself kept for validat
 SCORING = ("data.crop", "data.margin", "data.keep_aspect")  # and all of evaluate.*: what no weight depends on
 
 
-def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
-    """A folder for a run: the one named, or the next free number below runs/.
+def folder_for(out: Path | None, *, recipe: str, resume: bool) -> Path:
+    """The folder named, or the next free number below runs/.
 
     Raises:
-        UserError: it holds a run already and this is no resume, or the reverse.
+        UserError: a resume without a folder, or a file in its place.
     """
     if out is None:
         if resume:
@@ -48,9 +48,19 @@ def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
         number = 1
         while (out := Path("runs") / f"{recipe}-{number:03d}").exists():
             number += 1
-    folder = RunFolder(out)
     if out.is_file():
         raise UserError(f"--out {out} is a file. Name a folder.")
+    return out
+
+
+def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
+    """A folder for a run.
+
+    Raises:
+        UserError: it holds a run already and this is no resume, or the reverse; see also `folder_for`.
+    """
+    folder = RunFolder(folder_for(out, recipe=recipe, resume=resume))
+    out = folder.path
     # A run that stopped before its first step (a setting was refused, weights were missing) left nothing to keep.
     begun = folder.metrics.exists() or folder.last.exists() or folder.best.exists()
     if begun and not resume and _is_leader():  # with several processes the first one may have begun already

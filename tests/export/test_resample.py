@@ -9,14 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.export.resample import Resample
+from sightline.export.resample import Resample, Shrinks
 from sightline.geometry import crop_to
 from sightline.view import warp
 
 
 def resampled(image: np.ndarray, area: tuple[float, ...], input_hw: tuple[int, int]) -> np.ndarray:
+    place = torch.tensor(area, dtype=torch.float64)
     with torch.no_grad():
-        out = Resample(input_hw=input_hw).eval()(torch.from_numpy(image), torch.tensor(area, dtype=torch.float64))
+        averages = bool(Shrinks(input_hw=input_hw)(place))
+        out = Resample(input_hw=input_hw, averages=averages)(torch.from_numpy(image), place)
     return out[0].permute(1, 2, 0).numpy()
 
 

@@ -83,7 +83,7 @@ def test_each_class_has_its_threshold() -> None:
     found = Artefact(of_boxes, TwoBoxes())(image)
     assert isinstance(found, Detections)
     assert found.labels.tolist() == [1]
-    assert len(Artefact(of_boxes, TwoBoxes(), least_score=0.1)(image)) == 2
+    assert len(Artefact(of_boxes, TwoBoxes(), least_score=0.1)(image).scores) == 2
 
 
 def test_pictures_on_disk_are_predicted_and_broken_ones_told_at_the_end(tmp_path: Path) -> None:

@@ -70,6 +70,9 @@ def test_settings_of_the_scoring_can_be_changed_and_those_of_the_model_not(
     ran = cli("evaluate", artefact, "--data", faces, "--set", "data.input_hw=[9,9]")  # type: ignore[operator]
     assert ran.code == 2
     assert "data.input_hw" in ran.err
+    ran = cli("evaluate", artefact, "--data", faces, "--split", "run-val")  # type: ignore[operator]
+    assert ran.code == 2
+    assert "an exported" in ran.err and "does not know them" in ran.err
     ran = cli("evaluate", artefact, "--data", faces, "--set", "evaluate.jitter=much")  # type: ignore[operator]
     assert ran.code == 2
     assert "evaluate.jitter" in ran.err

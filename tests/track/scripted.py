@@ -58,6 +58,9 @@ class Scripted:
         answer = self.script.get(now.number, NOTHING)
         return [answer] * len(areas) if isinstance(answer, StagePoint) else list(answer)
 
+    def prepare(self, frame: VideoFrame) -> None:
+        """A script needs nothing of a frame."""
+
     def reset(self) -> None:
         self.resets += 1
 

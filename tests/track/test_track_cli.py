@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -148,13 +149,26 @@ def test_ctrl_c_leaves_whole_rows_and_resume_goes_on(
 
 
 def test_a_truncated_video_is_kept_up_to_there_and_said(scripted: list[float], tmp_path: Path, cli: Cli) -> None:
-    whole = make_video(tmp_path / "whole.ts", frames=60).read_bytes()
-    cut = tmp_path / "cut.ts"
-    cut.write_bytes(whole[: len(whole) * 2 // 3])
-    ran = cli("track", "any", cut, "--out", tmp_path / "points.csv")
+    whole, cut, out = tmp_path / "whole.mp4", tmp_path / "cut.mp4", tmp_path / "points.csv"
+    head_first(make_video(tmp_path / "plain.mp4", frames=60), whole)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    ran = cli("track", "any", cut, "--out", out, "--json")
     assert ran.code == 0, ran.err
-    assert 10 < len(read_rows(tmp_path / "points.csv")[1]) < 60
-    assert "[video-" in ran.err
+    rows = read_rows(out)[1]
+    assert 10 < len(rows) < 60
+    assert [row.frame for row in rows] == list(range(len(rows)))
+    assert "[video-truncated]" in ran.err
+    assert "video-truncated" in [problem["id"] for problem in ran.json["problems"]]
+
+
+def head_first(video: Path, path: Path) -> None:
+    """The same MP4 with its head in front, so that a part of it plays."""
+    with av.open(str(video)) as source, av.open(str(path), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
 
 
 def test_mistakes_are_told_before_anything_is_written(

@@ -22,9 +22,8 @@ SIZE_HW = (120, 200)
 
 def small(experiment: Experiment, input_hw: tuple[int, int], **data: object) -> Experiment:
     """The same with a smaller input and other settings of data."""
-    return experiment.model_copy(
-        update={"data": experiment.data.model_copy(update={"input_hw": input_hw, **data})}
-    )  # fmt: skip
+    smaller = experiment.data.model_copy(update={"input_hw": input_hw, **data})
+    return experiment.model_copy(update={"data": smaller})
 
 
 def make_track_run(folder: Path, experiment: Experiment, *, threshold: float | None = None, seed: int = 0) -> Path:

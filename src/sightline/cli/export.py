@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from sightline.cli import console
+from sightline.cli.export_tracker import TRACKER_FILE, export_tracker_file
 from sightline.cli.options import Flag
+from sightline.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,17 +37,23 @@ def export(
     The file is compared with the run on real pictures and not written (exit code 1) where it answers otherwise: points
     by more than 0.05 px, boxes below an IoU of 0.99; int8: where the metric is worse by more than 1 %.
 
+    A tracker becomes one file for `track`, compared on consecutive frames: points by more than 0.05 px.
+
     Args:
-        run: a run folder.
+        run: a run folder, or a tracker's folder.
         out_: the file to write.
         to: onnx, which ONNX Runtime and others run, or openvino.
         int8: quantise to 8 bits, calibrated on the pictures; needs labelled ones to be judged on.
         data: pictures to compare on: a label file, a folder of labels and pictures, or of pictures alone; the data
-            that the run was trained on without it.
+            that the run was trained on without it. For a tracker a video, numbered frames or clips.
         frames: compare on at most so many.
         threads: time it with so many.
         json: print the file's card as JSON.
     """
+    if (run / TRACKER_FILE).is_file():
+        if int8 or to != "onnx":
+            raise UserError("A tracker is exported to ONNX in single precision. Leave out --int8 and --to.")
+        return export_tracker_file(run, out_, data=data, frames=frames, threads=threads, json=json)
     from sightline.export.run import export_run
 
     with console.err.status("loading") as status:

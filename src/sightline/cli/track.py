@@ -59,7 +59,7 @@ def track(
     Ctrl-C ends it behind the frame at hand; the CSV is then complete up to there, and --resume goes on with it.
 
     Args:
-        run: a tracker's folder (tracker.yaml with its runs), or a run that sees whole frames.
+        run: a tracker's folder (tracker.yaml with its runs), a run that sees whole frames, or an exported tracker.
         source: a video file, a folder of numbered frames, a camera's number, an address, or - for standard input.
         out_: the CSV to write: frame, time_s, x, y, visible, score, radius_px, step.
         video: also write the video with the point and its trail drawn, as H.264.
@@ -144,15 +144,23 @@ def _tracker(
     fill: int,
     device: str,
 ) -> Tracker:
-    from sightline.devices import pick_device
     from sightline.track.load import Choice
     from sightline.track.tracker import Tracker
 
     choice = Choice(
-        fine=fine, support=support, mode=mode, preset=preset, sets=sets or (), device=pick_device(device)
+        fine=fine, support=support, mode=mode, preset=preset, sets=sets or (), device=_device(device, run=run)
     )  # fmt: skip
     with console.err.status("loading"):
         return Tracker.load(run, choice, fill=fill)
+
+
+def _device(asked: str, *, run: Path) -> str:
+    """Where the networks run; an exported tracker has no choice and needs no torch to find that out."""
+    if run.is_file():
+        return "cpu" if asked == "auto" else asked
+    from sightline.devices import pick_device
+
+    return pick_device(asked)
 
 
 def _open(source: str, *, fps: float | None, problems: list[VideoProblem]) -> Source:

@@ -11,7 +11,7 @@ from sightline.cli import console
 from sightline.cli.choose import chosen, weight_folders
 from sightline.cli.dataset import print_dataset
 from sightline.cli.options import Flag, Many
-from sightline.cli.train_tracker import train_tracker
+from sightline.cli.train_tracker import Request, train_tracker
 from sightline.cli.training import train_and_tell
 
 
@@ -49,19 +49,18 @@ def train(
     from sightline.prepare import load_data, prepare
     from sightline.recipes.trackers import TRACKERS
 
-    tracker = TRACKERS.get(recipe)
-    for name in tracker.stages().values() if tracker else (recipe,):
-        experiment = chosen(name, use, set)  # what is wrong is told before any data are read
     where = pick_device(device)
-    folder = new_run_folder(out_, recipe=recipe if tracker else experiment.recipe, resume=resume)
+    folders = weight_folders(weights_dir, data)
+    if recipe in TRACKERS:
+        request = Request(
+            data=data, out=out_, use=use, sets=set, resume=resume, skip_broken=skip_broken, format=format, as_json=json
+        )
+        return train_tracker(recipe, request, device=where, folders=folders)
+    experiment = chosen(recipe, use, set)
+    folder = new_run_folder(out_, recipe=experiment.recipe, resume=resume)
     dataset = load_data(data, skip_broken=skip_broken, format=format, runs=folder.path.parent)
     if not json:
         print_dataset(dataset, most=5)
-    folders = weight_folders(weights_dir, data)
-    if tracker is not None:
-        return train_tracker(
-            tracker, dataset, folder.path, use=use, sets=set, resume=resume, device=where, folders=folders, as_json=json
-        )
     prepared = prepare(experiment, dataset, weight_folders=folders)
     for line in prepared.decisions:
         console.say(f"  {line}", on=console.err if json else console.out)

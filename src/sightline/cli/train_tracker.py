@@ -3,76 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sightline.cli import console
 from sightline.cli.choose import chosen
+from sightline.cli.dataset import print_dataset
 from sightline.cli.training import tell, tell_interrupted, trained
 from sightline.errors import UserError
 
-if TYPE_CHECKING:
-    from sightline.recipes.trackers import TrackerRecipe
-    from sightline.records import Dataset
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asks for, as `train` has it; `use` and `sets` hold for every stage."""
+
+    data: Path
+    out: Path | None
+    use: Sequence[str] | None
+    sets: Sequence[str] | None
+    resume: bool
+    skip_broken: bool
+    format: str | None
+    as_json: bool
 
 
-def train_tracker(
-    tracker: TrackerRecipe,
-    dataset: Dataset,
-    out: Path,
-    *,
-    use: Sequence[str] | None,
-    sets: Sequence[str] | None,
-    resume: bool,
-    device: str,
-    folders: Sequence[Path],
-    as_json: bool,
-) -> int:
-    """Train what is not trained yet, and write how the stages work together.
+def train_tracker(name: str, request: Request, *, device: str, folders: Sequence[Path]) -> int:
+    """Train what is not trained yet, write how the stages work together, and return the exit code.
+
+    With `resume`, stages that are finished stay and one that was interrupted goes on.
 
     Args:
-        tracker: stages and preset.
-        dataset: of clips.
-        out: the tracker's folder.
-        use: swaps of pieces, for every stage.
-        sets: settings, for every stage.
-        resume: stages that are finished stay, one that was interrupted goes on.
+        name: of `recipes.trackers.TRACKERS`.
+        request: data, folder, changes.
         device: "cpu" or "cuda".
         folders: where pretrained weights are looked for.
-        as_json: results as JSON on standard output.
 
     Raises:
-        UserError: there is something in the folder, and this is no resume.
+        UserError: there is something in the folder, and this is no resume; or a stage cannot be trained.
     """
     from sightline.checkpoint import RunFolder
-    from sightline.prepare import prepare
+    from sightline.pipeline import folder_for
+    from sightline.prepare import load_data, prepare
+    from sightline.recipes.trackers import TRACKERS
     from sightline.track.config import preset, write_tracker
 
-    if not resume and out.exists() and any(out.iterdir()):
+    tracker = TRACKERS[name]
+    out = folder_for(request.out, recipe=name, resume=request.resume)
+    if not request.resume and out.exists() and any(out.iterdir()):
         raise UserError(f"{out} holds something already. Give another --out, or --resume to go on with it.")
-    where = console.err if as_json else console.out
+    # What is wrong with the settings is told before any data are read.
+    experiments = {stage: chosen(part, request.use, request.sets) for stage, part in tracker.stages().items()}
+    dataset = load_data(request.data, skip_broken=request.skip_broken, format=request.format, runs=out.parent)
+    where = console.err if request.as_json else console.out
+    if not request.as_json:
+        print_dataset(dataset, most=5)
     results = {}
-    for stage, name in tracker.stages().items():
+    for stage, experiment in experiments.items():
         folder = RunFolder(out / stage)
         if (folder.evaluation / "metrics.json").exists():
             console.say(f"{stage}: trained already", on=where)
             continue
+        prepared = prepare(experiment, dataset, weight_folders=folders)
         folder.path.mkdir(parents=True, exist_ok=True)
-        prepared = prepare(chosen(name, use, sets), dataset, weight_folders=folders)
-        console.say(f"{stage}: {name}", on=where)
+        console.say(f"{stage}: {experiment.recipe}", on=where)
         for line in prepared.decisions:
             console.say(f"  {line}", on=where)
-        goes_on = resume and folder.config.exists()
+        goes_on = request.resume and folder.config.exists()
         finished = trained(prepared, folder, device=device, resume=goes_on, folders=folders, on=where)
         if finished.outcome.interrupted:
             return tell_interrupted(out, on=where)
-        if as_json and finished.evaluation is not None:
+        if request.as_json and finished.evaluation is not None:
             results[stage] = {"run": str(folder.path), **finished.evaluation.to_json()}
-        elif not as_json:
+        elif not request.as_json:
             tell(finished)
     settings = preset(tracker.preset).model_copy(update={"support": "support" if tracker.support else None})
     write_tracker(out, settings)
-    if as_json:
+    if request.as_json:
         console.print_json({"tracker": str(out), "stages": results})
     else:
         console.say(f"tracker {out}\nnext    sightline track {out} VIDEO --out points.csv")

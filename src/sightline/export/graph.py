@@ -1,17 +1,19 @@
-"""A trained model as one module from pixels to answer, and that module as an ONNX graph.
+"""A trained model as one ONNX graph from a picture to the answer.
 
 In the graph: resampling of the area, normalisation, network, decoding with suppression, and the way back to pixels
-of the picture. Inputs and outputs are `card.INPUTS` and `card.OUTPUTS`. Next: parity.py
+of the picture. Inputs and outputs are `card.INPUTS` and `card.OUTPUTS`. Traced in parts; branches.py joins them.
+Next: branches.py
 """
 
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,18 +22,21 @@ from torch import Tensor, nn
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.errors import MissingExtra, UserError
-from sightline.export.resample import Resample
+from sightline.export.resample import Resample, Shrinks
 from sightline.export.translations import translations
 from sightline.runtime.card import INPUTS, OUTPUTS
 from sightline.types import Points
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 OPSET = 20
 LARGEST_SIDE = 65535  # of a picture, as in JPEG
 EXAMPLE_HW = (97, 131)  # no size that the network itself has, so that none is taken for it
 
 
-class PictureToAnswer(nn.Module):
-    """picture [H, W, C] uint8 and area_xyxy [4] float64 -> what the task's outputs are, in pixels of the picture."""
+class PixelsToAnswer(nn.Module):
+    """pixels [1, C, h, w], picture [H, W, C] uint8 and area_xyxy [4] float64 -> the task's outputs, in its pixels."""
 
     def __init__(self, network: nn.Module, codec: Codec, experiment: Experiment) -> None:
         """Put the parts together.
@@ -42,14 +47,15 @@ class PictureToAnswer(nn.Module):
             experiment: likewise.
         """
         super().__init__()
-        self.resample = Resample(input_hw=experiment.data.input_hw)
         self.network = network
         self.codec = codec
         self.input_hw = experiment.data.input_hw
 
-    def forward(self, picture: UInt8[Tensor, "H W C"], area_xyxy: Float[Tensor, "4"]) -> tuple[Tensor, ...]:
+    def forward(
+        self, pixels: Float[Tensor, "1 C h w"], picture: UInt8[Tensor, "H W C"], area_xyxy: Float[Tensor, "4"]
+    ) -> tuple[Tensor, ...]:
         """Points: points_xy [K, 2], scores [K]. Boxes: boxes_xyxy [N, 4], scores [N], labels [N], cut at the edges."""
-        decoded = self.codec.decode(self.network(self.resample(picture, area_xyxy)))
+        decoded = self.codec.decode(self.network(pixels))
         low, high = area_xyxy[:2], area_xyxy[2:]
         height, width = self.input_hw
         step = (high - low) / low.new_tensor([width, height])
@@ -62,8 +68,13 @@ class PictureToAnswer(nn.Module):
         return boxes[there], decoded.score[0][there].float(), decoded.label[0][there]
 
 
-def to_onnx(module: PictureToAnswer, experiment: Experiment) -> bytes:
+def to_onnx(network: nn.Module, codec: Codec, experiment: Experiment) -> bytes:
     """The graph, serialised, for pictures of any size.
+
+    Args:
+        network: as for `PixelsToAnswer`, and the others too.
+        codec: likewise.
+        experiment: likewise.
 
     Raises:
         MissingExtra: onnx or onnxscript is not installed.
@@ -76,33 +87,62 @@ def to_onnx(module: PictureToAnswer, experiment: Experiment) -> bytes:
         raise MissingExtra(feature="sightline export", extra="export") from error
     import torchvision  # noqa: F401  (the exporter knows its suppression only where it has been imported)
 
-    height, width = EXAMPLE_HW
-    picture = torch.zeros(height, width, experiment.data.channels, dtype=torch.uint8)
-    area = torch.tensor([0.0, 0.0, width, height], dtype=torch.float64)
-    sides = {0: torch.export.Dim("height", max=LARGEST_SIDE), 1: torch.export.Dim("width", max=LARGEST_SIDE)}
+    from sightline.export.branches import Parts, join
+
+    input_hw, channels = experiment.data.input_hw, experiment.data.channels
+    rest = copy.deepcopy(PixelsToAnswer(network, codec, experiment)).eval()
     outputs = OUTPUTS["points" if experiment.codec.finds == "points" else "boxes"]
-    buffer = io.BytesIO()
     try:
         with _quiet():
-            program = torch.onnx.export(
-                copy.deepcopy(module).eval(),
-                (picture, area),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=list(INPUTS),
-                output_names=list(outputs),
-                dynamic_shapes=(sides, None),
-                custom_translation_table=translations(),
-                verbose=False,
-            )
+            condition, averaged, interpolated = _resampling(input_hw, channels)
+            given = {"pixels": torch.zeros(1, channels, *input_hw), **_example(channels)}
+            answer = _traced(rest, given, outputs)
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
             f"Recipe '{experiment.recipe}' cannot be exported: {_reason(error)}. Its network or decoder has an "
             "operation that ONNX cannot express; `sightline pieces` lists others to train with."
         ) from error
+    parts = Parts(condition=condition, if_true=averaged, if_false=interpolated, rest=answer)
+    return join(parts, inputs=INPUTS).SerializeToString()
+
+
+@lru_cache(maxsize=8)
+def _resampling(input_hw: tuple[int, int], channels: int) -> tuple[ModelProto, ModelProto, ModelProto]:
+    """Whether to average, averaged, and not; the same for all models of an input."""
+    given = _example(channels)
+    area = {"area_xyxy": given["area_xyxy"]}
+    return (
+        _traced(Shrinks(input_hw=input_hw), area, ("shrinks",)),
+        _traced(Resample(input_hw=input_hw, averages=True), given, ("pixels",)),
+        _traced(Resample(input_hw=input_hw, averages=False), given, ("pixels",)),
+    )
+
+
+def _example(channels: int) -> dict[str, Tensor]:
+    """A picture, and all of it."""
+    height, width = EXAMPLE_HW
+    return {
+        "picture": torch.zeros(height, width, channels, dtype=torch.uint8),
+        "area_xyxy": torch.tensor([0.0, 0.0, width, height], dtype=torch.float64),
+    }
+
+
+def _traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> ModelProto:
+    """One part as an ONNX model with these names; the sides of `picture` are free."""
+    sides = {0: torch.export.Dim("height", max=LARGEST_SIDE), 1: torch.export.Dim("width", max=LARGEST_SIDE)}
+    program = torch.onnx.export(
+        module,
+        tuple(inputs.values()),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_shapes=tuple(sides if name == "picture" else None for name in inputs),
+        custom_translation_table=translations(),
+        verbose=False,
+    )
     assert program is not None
-    program.save(buffer)
-    return buffer.getvalue()
+    return program.model_proto
 
 
 def _reason(error: BaseException) -> str:

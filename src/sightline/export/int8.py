@@ -21,7 +21,7 @@ from sightline.geometry import Box
 from sightline.runtime.card import INPUTS
 
 SCOPES = "pkg.torch.onnx.name_scopes"  # where torch's exporter writes which module a node comes from
-NETWORK = "network"  # the name of the network in graph.PictureToAnswer
+NETWORK = "network"  # the name of the network in graph.PixelsToAnswer
 QUANTISED = ("Conv",)
 
 
@@ -50,7 +50,7 @@ def quantise(graph: bytes, pictures: Iterable[tuple[np.ndarray, Box]]) -> bytes:
         quantize_static(
             prepared,
             made,
-            _Reader(pictures),
+            _Reader(pictures),  # type: ignore[arg-type]  (it takes whatever has get_next)
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

@@ -115,9 +115,9 @@ def refusal(parity: ParityCard) -> str | None:
     """Why an artefact is not as good as its run; None where it is."""
     if nothing_found(parity):
         return (
-            f"the run finds no box in any of {parity.pictures} pictures of {parity.data}, so there is nothing to compare "
-            "(codec.score_threshold is the least score that it gives); train it longer, or give pictures of what it "
-            "was trained on by --data"
+            f"the run finds no box in any of {parity.pictures} pictures of {parity.data}, so there is nothing to "
+            "compare (codec.score_threshold is the least score that it gives); train it longer, or give pictures of "
+            "what it was trained on by --data"
         )
     if parity.largest_px is not None:
         if parity.largest_px <= MOST_PX:

@@ -17,7 +17,7 @@ from sightline.config import Experiment
 from sightline.errors import MissingExtra, UserError
 from sightline.evaluate import scoring_for
 from sightline.export.frames import Frames, find_frames, spread
-from sightline.export.graph import PictureToAnswer, to_onnx
+from sightline.export.graph import to_onnx
 from sightline.export.latency import MOST_PICTURES, measure_latency
 from sightline.export.parity import compare, look, nothing_found, refusal
 from sightline.geometry import Box
@@ -76,21 +76,26 @@ def export_run(
     """
     folder = RunFolder(run)
     _refuse_folder(out)
+    experiment = folder.experiment()
+    if experiment.codec.finds == "track":
+        raise UserError(
+            f"{run} is one stage of a tracker, which sees several frames at once. Name it in the tracker.yaml of a "
+            "tracker's folder, and export that folder."
+        )
     predictor = Predictor.load(run)
-    experiment = predictor.experiment
     chosen = find_frames(folder, experiment, data=data, count=frames)
     if int8 and not chosen.records:
         raise UserError(
             f"--int8 is judged on labelled pictures, and {chosen.source} has none. Give some by --data DATA."
         )
     on_step("tracing")
-    graph = to_onnx(PictureToAnswer(predictor.model, predictor.codec, experiment), experiment)
+    graph = to_onnx(predictor.model, predictor.codec, experiment)
     if int8:
         from sightline.export.int8 import quantise
 
         on_step("calibrating")
         graph = quantise(graph, _pictures(chosen, CALIBRATED_ON, experiment))
-    card = _card(experiment, engine=engine, int8=int8, thresholds=folder.load_thresholds())
+    card = card_of(experiment, engine=engine, int8=int8, thresholds=folder.load_thresholds())
     stored = to_openvino(graph, card) if engine == "openvino" else Stored(card=card, graph=graph)
     artefact = Artefact.of(stored, threads=threads)
     on_step("comparing")
@@ -139,14 +144,17 @@ def _refuse_folder(out: Path) -> None:
         raise UserError(f"--out {out} is a folder. Name a file, for example {out / 'model.onnx'}.")
 
 
-def _card(experiment: Experiment, *, engine: Engine, int8: bool, thresholds: dict[str, float]) -> Card:
+def card_of(experiment: Experiment, *, engine: Engine, int8: bool, thresholds: dict[str, float]) -> Card:
+    """What is known of an artefact before it is compared and timed."""
+    finds = experiment.codec.finds
+    assert finds != "track"
     data, scored, points = experiment.data, experiment.evaluate, experiment.skeleton
     return Card(
         sightline=version("sightline"),
         engine=engine,
         precision="int8" if int8 else "fp32",
         recipe=experiment.recipe,
-        task=experiment.codec.finds,
+        task=finds,
         skeleton=SkeletonCard(names=points.names, flip_pairs=points.flip_pairs, edges=points.edges),
         classes=experiment.classes,
         data=ViewCard(**{name: getattr(data, name) for name in ViewCard.model_fields}),

@@ -15,7 +15,9 @@ import torch
 def translations() -> dict[Any, Callable[..., Any]]:
     """For `torch.onnx.export(custom_translation_table=...)`: torch operation -> what builds it of ONNX operations."""
     import onnx_ir as ir
-    from onnxscript import opset20 as op
+    from onnxscript import opset20
+
+    op: Any = opset20  # its annotations are those of tensors; what is given are values of a graph
 
     def sort_stable(values: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:  # noqa: ANN401
         """ONNX promises of TopK that of equal values the earlier one comes first: all of them, sorted, is stable."""

@@ -66,7 +66,7 @@ from sightline.recipes.pixelwise import (
     pixelwise_p4_single_pixel,
 )
 from sightline.recipes.shuttle import shuttle_s1_v2_hard
-from sightline.recipes.shuttle_ladder import LIGHT, SHUTTLE_COUNTS, SHUTTLE_LADDERS, VERSIONS
+from sightline.recipes.shuttle_ladder import SHUTTLE_COUNTS, SHUTTLE_LADDERS, VERSIONS
 from sightline.recipes.track_ball import track_ball_coarse, track_ball_fine
 
 __all__ = ["LADDERS", "PUBLISHED", "RECIPES", "published_parameters", "recipe"]
@@ -127,7 +127,6 @@ RECIPES: dict[str, Callable[[], Experiment]] = {
     **{name: rung.make for name, rung in RUNGS.items()},
     **VERSIONS,
     "shuttle-s1-v2-hard": shuttle_s1_v2_hard,
-    **LIGHT,
     "track-ball-coarse": track_ball_coarse,
     "track-ball-fine": track_ball_fine,
 }

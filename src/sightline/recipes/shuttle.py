@@ -78,7 +78,7 @@ def shuttle_s1_v1() -> Experiment:
     Data: clips; whole frames at 300 x 300.
     Inferred: the history's shake (0.03); visibility's loss counts as much as the squared distance.
     Expected: published as a failure: it overfits, "poor performance with unseen footage". Here not yet measured:
-        needs weights that are not here (efficientnet_b3); shuttle-s1-v1-light is for two cores.
+        needs weights that are not here (efficientnet_b3); shuttle-light-s1-v1 is for two cores.
     Hardware and time: published 10 epochs in half precision on an A4000 (`--set train.precision=16`), time not told.
     Command: sightline train shuttle-s1-v1 --data DATA
     """

@@ -39,7 +39,7 @@ def shuttle_s2_v1() -> Experiment:
     Data: clips; 224 x 224 windows.
     Inferred: the distance is not squared; weight decay; the history's shake (0.008).
     Expected: published as a failure: 0.02 of the window in training, 0.10 in validation. Here not yet measured:
-        needs weights that are not here (efficientnet_b0); shuttle-s2-v1-light is for two cores.
+        needs weights that are not here (efficientnet_b0); shuttle-light-s2-v1 is for two cores.
     Hardware and time: a GPU, time not told.
     Command: sightline train shuttle-s2-v1 --data DATA
     """

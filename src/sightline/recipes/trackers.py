@@ -24,6 +24,6 @@ TRACKERS: dict[str, TrackerRecipe] = {
     "track-ball": TrackerRecipe(coarse="track-ball-coarse", fine="track-ball-fine", preset="track-ball"),
     "shuttle": TrackerRecipe(coarse="shuttle-s1-v4", fine="shuttle-s2-v5", support="shuttle-s2-v7", preset="video"),
     "shuttle-light": TrackerRecipe(
-        coarse="shuttle-s1-v4-light", fine="shuttle-s2-v5-light", support="shuttle-s2-v7-light", preset="video"
+        coarse="shuttle-light-s1-v4", fine="shuttle-light-s2-v5", support="shuttle-light-s2-v7", preset="video"
     ),
 }

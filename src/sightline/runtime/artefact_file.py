@@ -99,7 +99,11 @@ def _from_onnx(data: bytes, *, path: Path) -> Stored:
     if card is None:
         raise _foreign(path)
     _check_version(card, path=path)
-    if checksum != sha256(data[:body]).hexdigest().encode() or body + len(_entry(CHECKSUM, checksum)) != len(data):
+    if (
+        checksum is None
+        or checksum != sha256(data[:body]).hexdigest().encode()
+        or body + len(_entry(CHECKSUM, checksum)) != len(data)
+    ):
         raise _changed(path)
     return Stored(card=_card(card, path=path, engine="onnx"), graph=data)
 

@@ -44,6 +44,7 @@ class EvaluateCard(_Part):
     seed: int
     pck: tuple[float, ...]
     size_limits: tuple[float, float]
+    threshold_px: float = Field(default=5.0, gt=0)  # of points of clips, which no artefact of pictures finds
 
 
 class SkeletonCard(_Part):

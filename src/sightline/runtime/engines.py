@@ -33,7 +33,7 @@ class OnnxEngine:
         """
         try:
             import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
+            from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[attr-defined]
         except ImportError as error:
             raise MissingExtra(feature=FEATURE, extra="export") from error
         options = onnxruntime.SessionOptions()

@@ -32,6 +32,7 @@ from sightline.task_data import resolve_crop, same_classes, same_points, usable
 from sightline.view import base_box, jittered_box
 
 CHANGEABLE = ("data.crop", "data.margin", "data.keep_aspect")  # and all of evaluate.*
+RUN_VAL = "run-val"  # as pipeline.RUN_VAL, whose file needs torch
 
 
 def evaluate_artefact(
@@ -61,9 +62,9 @@ def evaluate_artefact(
     artefact = Artefact.load(path)
     if split == RUN_VAL:
         raise UserError(
-            f"--split {RUN_VAL} takes the records that a run folder kept for validation, and {path} is an exported file, "
-            "which does not know them. Evaluate the run itself, or a part that the data set names (--split val), or "
-            "leave --split out for all records."
+            f"--split {RUN_VAL} takes the records that a run folder kept for validation, and {path} is an exported "
+            "file, which does not know them. Evaluate the run itself, or a part that the data set names (--split val), "
+            "or leave --split out for all records."
         )
     card = changed(artefact.card, sets)
     dataset = scan(read_dataset(data, format=format))

@@ -161,13 +161,22 @@ def read_tracker(folder: Path) -> ZoomConfig:
     path = folder / TRACKER_FILE
     if not path.is_file():
         raise UserError(f"{folder} is no tracker: it holds no {TRACKER_FILE}.")
+    return parse_tracker(path.read_bytes(), where=str(path))
+
+
+def parse_tracker(text: bytes | str, *, where: str) -> ZoomConfig:
+    """The config in the text of a tracker.yaml.
+
+    Raises:
+        UserError: it does not read.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
+        raise UserError(f"{where} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no settings. Expected keys such as mode, coarse, fine.")
-    return _validated(values, where=str(path))
+        raise UserError(f"{where} holds no settings. Expected keys such as mode, coarse, fine.")
+    return _validated(values, where=where)
 
 
 def write_tracker(folder: Path, config: ZoomConfig) -> Path:

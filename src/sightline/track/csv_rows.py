@@ -22,7 +22,7 @@ import numpy as np
 
 from sightline.errors import UserError
 from sightline.geometry import continuous_to_index, index_to_continuous
-from sightline.track.point import STEP_KINDS, TrackPoint
+from sightline.track.point import STEP_KINDS, StepKind, TrackPoint
 
 RowFormat = Literal["sightline", "tracknet"]
 HEADERS: dict[RowFormat, str] = {
@@ -78,7 +78,8 @@ def _of_cells(cells: Sequence[str], *, format: RowFormat) -> TrackPoint:
         frame, visible = int(cells[0]), cells[1] == "1"
         x, y = index_to_continuous(np.array([float(cells[2]), float(cells[3])])) if visible else (0.0, 0.0)
         return TrackPoint(frame=frame, x=float(x), y=float(y), visible=visible, score=float(visible), step="fast")
-    step = {str(kind): kind for kind in STEP_KINDS}.get(cells[7])
+    steps: dict[str, StepKind] = {kind: kind for kind in STEP_KINDS}
+    step = steps.get(cells[7])
     if step is None:
         raise ValueError(f"'{cells[7]}' is no step")
     visible = cells[4] == "1"

@@ -1,19 +1,19 @@
-"""From folders on the disk to the stages of a tracker.
+"""From folders on the disk, or one exported file, to the stages of a tracker.
 
 A tracker's folder holds tracker.yaml and the runs that it names; or a run that sees whole frames is given, and runs
-that see windows beside it. Next: tracker.py
+that see windows beside it. A file holds all of that, and needs no torch. Next: tracker.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sightline.errors import UserError
-from sightline.track.config import TRACKER_FILE, Mode, ZoomConfig, changed, preset, read_tracker
-from sightline.track.radius import RadiusTable, read_radius
+from sightline.track.config import TRACKER_FILE, Mode, ZoomConfig, changed, parse_tracker, preset, read_tracker
+from sightline.track.radius import RADIUS_FILE, RadiusTable, parse_radius, read_radius
 from sightline.track.stage import Stage, Stages
 
 if TYPE_CHECKING:
@@ -53,11 +53,14 @@ class Parts:
 
 
 def load_parts(path: Path, choice: Choice) -> Parts:
-    """The stages, settings and error radius of a tracker's folder or of single runs.
+    """The stages, settings and error radius of a tracker's folder, of single runs, or of an exported file.
 
     Raises:
-        UserError: there is no tracker and no run, or one that does not follow a point or sees the wrong part.
+        UserError: there is no tracker and no run, or one that does not follow a point or sees the wrong part; or the
+            file is damaged, or something is asked of it that was settled by its export.
     """
+    if path.is_file():
+        return _from_file(path, choice)
     config, folders = _resolved(path, choice)
     stages = Stages(
         coarse=_stage(folders["coarse"], crop="image", config=config, device=choice.device),
@@ -70,11 +73,58 @@ def load_parts(path: Path, choice: Choice) -> Parts:
     return Parts(stages=stages, config=config, radius=radius)
 
 
+def _from_file(path: Path, choice: Choice) -> Parts:
+    """What a file holds; mode, thresholds and settings can still be chosen."""
+    from sightline.runtime.tracker_file import read_tracker_file
+    from sightline.track.artefact_stage import ArtefactStage
+
+    for name, given in (("--fine", choice.fine), ("--support", choice.support)):
+        if given is not None:
+            raise UserError(f"{name}: {path} is an exported tracker, whose networks are settled. Export another one.")
+    if choice.device != "cpu":
+        raise UserError(f"{path} is an exported tracker, which runs on the CPU. Leave out --device {choice.device}.")
+    stored = read_tracker_file(path)
+    config = parse_tracker(stored.config, where=f"{path}: {TRACKER_FILE}")
+    names = {"coarse": config.coarse, "fine": config.fine, "support": config.support}
+    config = changed(config, sets=_checked_sets(choice, names), updates=_updates(choice, names))
+    if config.fine is None and config.mode != "stream":
+        raise UserError(f"mode {config.mode} needs a fine stage, and {path} has none. Use mode stream.")
+    from_planes = config.resize == "planes"
+    stages = {name: ArtefactStage.of(stored, name, from_planes=from_planes) for name in stored.card.stages}
+    if "coarse" not in stages or {"fine", "support"} & stages.keys() != {n for n, v in names.items() if v} - {"coarse"}:
+        raise UserError(f"{path}: its card and its {TRACKER_FILE} name other stages. Export the tracker again.")
+    return Parts(
+        stages=Stages(coarse=stages["coarse"], fine=stages.get("fine"), support=stages.get("support")),
+        config=config,
+        radius=None if stored.radius is None else parse_radius(stored.radius, where=f"{path}: {RADIUS_FILE}"),
+    )
+
+
+def _updates(choice: Choice, names: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a choice changes: a preset without its runs, and the mode."""
+    updates: dict[str, Any] = {} if choice.preset is None else preset(choice.preset).model_dump(mode="json")
+    updates |= names
+    if choice.mode is not None:
+        updates["mode"] = choice.mode
+    return updates
+
+
+def _checked_sets(choice: Choice, names: Mapping[str, str | None]) -> Sequence[str]:
+    """The settings, none of which may name runs."""
+    stage_keys = {text.partition("=")[0].strip() for text in choice.sets} & set(names)
+    if stage_keys:
+        raise UserError(f"--set {sorted(stage_keys)[0]}: runs are named by RUN, --fine and --support.")
+    return choice.sets
+
+
 def _resolved(path: Path, choice: Choice) -> tuple[ZoomConfig, dict[str, Path | None]]:
     """Settings, and the folder of each stage."""
     if not path.is_dir():
-        what = "a file" if path.exists() else "not there"
-        raise UserError(f"{path} is {what}. Give a tracker's folder ({TRACKER_FILE}) or a run that follows a point.")
+        what = "neither a folder nor a file" if path.exists() else "not there"
+        raise UserError(
+            f"{path} is {what}. Give a tracker's folder ({TRACKER_FILE}), a run that follows a point, or an exported "
+            "tracker."
+        )
     is_tracker = (path / TRACKER_FILE).is_file()
     if is_tracker:
         config = read_tracker(path)
@@ -85,22 +135,17 @@ def _resolved(path: Path, choice: Choice) -> tuple[ZoomConfig, dict[str, Path | 
     folders = {kind: path / name if name is not None and is_tracker else None for kind, name in names.items()}
     if not is_tracker:
         folders["coarse"] = path
-    updates = {} if choice.preset is None else preset(choice.preset).model_dump(mode="json")
-    updates |= names
+    updates = _updates(choice, names)
     for kind, given in (("fine", choice.fine), ("support", choice.support)):
         if given is not None:
             folders[kind], updates[kind] = given, str(given)
-    if choice.mode is not None:
-        updates["mode"] = choice.mode
-    stage_keys = {text.partition("=")[0].strip() for text in choice.sets} & set(names)
-    if stage_keys:
-        raise UserError(f"--set {sorted(stage_keys)[0]}: runs are named by RUN, --fine and --support.")
+    sets = _checked_sets(choice, names)
     if choice.support is not None and folders["fine"] is None:
         raise UserError("--support is a second fine stage, and there is no first one. Give --fine RUN too.")
     mode = updates.get("mode", config.mode)
     if folders["fine"] is None and mode != "stream":
         raise UserError(f"mode {mode} needs a fine stage. Give --fine RUN, or use mode stream.")
-    return changed(config, sets=choice.sets, updates=updates), folders
+    return changed(config, sets=sets, updates=updates), folders
 
 
 def _optional(folder: Path | None, *, config: ZoomConfig, device: str) -> Stage | None:

@@ -42,6 +42,10 @@ class RadiusTable:
         """Check that the lists go together."""
         assert len(self.edges) + 1 == len(self.radius_px) == len(self.counts), self
 
+    def to_json(self) -> str:
+        """As it lies in radius.json."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False)
+
     def radius(self, score: float) -> float:
         """For an answer of this score."""
         return self.radius_px[int(np.searchsorted(self.edges, score, side="right"))]
@@ -110,7 +114,7 @@ def write_radius(folder: Path, table: RadiusTable) -> Path:
         UserError: it cannot be written.
     """
     path = folder / RADIUS_FILE
-    write_atomically(path, json.dumps(asdict(table), indent=1, allow_nan=False))
+    write_atomically(path, table.to_json())
     return path
 
 
@@ -121,10 +125,17 @@ def read_radius(folder: Path) -> RadiusTable | None:
         UserError: it is damaged.
     """
     path = folder / RADIUS_FILE
-    if not path.is_file():
-        return None
+    return parse_radius(path.read_text(encoding="utf-8", errors="replace"), where=str(path)) if path.is_file() else None
+
+
+def parse_radius(text: str, *, where: str) -> RadiusTable:
+    """The table in the text of radius.json.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(text)
         return RadiusTable(
             coverage=float(values["coverage"]),
             edges=tuple(map(float, values["edges"])),
@@ -132,4 +143,4 @@ def read_radius(folder: Path) -> RadiusTable | None:
             counts=tuple(map(int, values["counts"])),
         )
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise UserError(f"{path} is damaged ({error!r}). Delete it; points then come without a radius.") from error
+        raise UserError(f"{where} is damaged ({error!r}). Delete it; points then come without a radius.") from error

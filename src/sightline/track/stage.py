@@ -49,6 +49,10 @@ class Stage(Protocol):
         """
         ...
 
+    def prepare(self, frame: VideoFrame) -> None:
+        """Do what can be done with a frame before its turn; called in the thread that reads."""
+        ...
+
     def reset(self) -> None:
         """Forget what was kept of frames: another video begins."""
         ...

@@ -20,7 +20,6 @@ from sightline.track.point import StepKind, TrackPoint
 from sightline.track.threads import Ahead, Behind
 from sightline.track.tracker import Tracker
 from sightline.video.frame import VideoFrame
-from sightline.writers.trail import draw_trail
 
 QUEUE = 4  # frames that wait on either side of the network
 KEPT_TIMES = 10_000  # steps of a kind whose times are remembered
@@ -136,7 +135,7 @@ def track_video(
     stop = stop or threading.Event()
     run = _Run(tracker, write=write, pictures=pictures, trail=trail)
     start = time.perf_counter()
-    ahead = Ahead(frames, size=QUEUE, stop=stop, release=release)
+    ahead = Ahead(map(tracker.prepare, frames), size=QUEUE, stop=stop, release=release)
     try:
         for frame in run.pass_over(iter(ahead), done):
             run.take(frame)
@@ -240,7 +239,9 @@ class _Painter:
     """Draws the trail and hands the picture on."""
 
     def __init__(self, pictures: PictureSink, *, trail: int) -> None:
-        self._pictures = pictures
+        from sightline.writers.trail import draw_trail  # brings fonts and codecs, which a CSV alone does not wait for
+
+        self._pictures, self._draw = pictures, draw_trail
         self._rows: deque[TrackPoint] = deque(maxlen=max(1, trail))
 
     def __call__(self, item: tuple[VideoFrame, TrackPoint]) -> None:
@@ -248,4 +249,4 @@ class _Painter:
         self._rows.append(row)
         points = np.array([[point.x, point.y] for point in self._rows])
         visible = np.array([point.visible for point in self._rows])
-        self._pictures.write(draw_trail(frame.image, points, visible), time_s=frame.time_s)
+        self._pictures.write(self._draw(frame.image, points, visible), time_s=frame.time_s)

@@ -89,6 +89,12 @@ class Tracker:
         self.past.answered(now.number, answer.place)
         return self._point(answer, number=now.number, time_s=time_s)
 
+    def prepare(self, frame: VideoFrame) -> VideoFrame:
+        """The frame, with what needs no other frames done to it; another thread may do this ahead of `step`."""
+        for stage in self.stages.all():
+            stage.prepare(frame)
+        return frame
+
     def prime(self, frame: VideoFrame, point: TrackPoint | None) -> None:
         """Take over a frame whose answer is known already (None: it was left out), to go on behind it."""
         now, _ = self._accept(frame)

@@ -8,10 +8,13 @@ In: a decoded frame, or an array. Out: [h, w, 3] uint8 RGB, upright. Next: frame
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol, cast
 
 import cv2
 import numpy as np
+
+from sightline.video.library import load_av
 
 if TYPE_CHECKING:
     import av
@@ -55,6 +58,7 @@ class ArrayPixels:
         assert image.ndim == 3, image.shape
         assert image.shape[2] == 3, image.shape
         self._image = image
+        self._small: np.ndarray | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -66,24 +70,47 @@ class ArrayPixels:
         return self._image
 
     def small(self, size_hw: tuple[int, int]) -> np.ndarray:
-        """Averaged over areas where that is smaller, interpolated where larger."""
+        """Averaged over areas where that is smaller, interpolated where larger; the last size asked for is kept."""
+        if self._small is not None and self._small.shape[:2] == size_hw:
+            return self._small
         shrinks = size_hw[0] <= self.size_hw[0] and size_hw[1] <= self.size_hw[1]
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.resize(self._image, size_hw[::-1], interpolation=way)
+        self._small = cv2.resize(self._image, size_hw[::-1], interpolation=way)
+        return self._small
 
     def crop(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         """A view."""
         return self._image[y0:y1, x0:x1]
 
 
+class Scaler:
+    """Shrinks the frames of one source. What has to be set up for a size is a third of the work, so it is kept."""
+
+    def __init__(self) -> None:
+        reformatter = load_av().video.reformatter.VideoReformatter
+        self._to_size, self._to_rgb = reformatter(), reformatter()
+        self._lock = threading.Lock()  # for each takes one frame at a time
+
+    def __call__(self, frame: av.VideoFrame, *, size_hw: tuple[int, int]) -> np.ndarray:
+        """Scaled in the planes, then converted: scaling into RGB directly takes three times as long."""
+        height, width = size_hw
+        # With colour at every pixel, so that a small picture does not have half of the colour.
+        between = "yuv444p" if frame.format.name == "yuv420p" else frame.format.name
+        with self._lock:
+            scaled = self._to_size.reformat(frame, width, height, format=between, interpolation="AREA", threads=1)
+            return self._to_rgb.reformat(scaled, format="rgb24", threads=1).to_ndarray()
+
+
 class DecodedPixels:
     """The planes of a decoded frame."""
 
-    def __init__(self, frame: av.VideoFrame, *, quarter_turns: int = 0) -> None:
-        """Keep a frame, and how often it is turned by 90 degrees counterclockwise to be upright."""
+    def __init__(self, frame: av.VideoFrame, *, quarter_turns: int = 0, scaler: Scaler | None = None) -> None:
+        """Keep a frame, its quarter turns counterclockwise until it is upright, and the source's scaler."""
         self._frame = frame
         self._turns = quarter_turns % 4
+        self._scaler = scaler
         self._image: np.ndarray | None = None
+        self._small: np.ndarray | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -98,12 +125,11 @@ class DecodedPixels:
         return self._image
 
     def small(self, size_hw: tuple[int, int]) -> np.ndarray:
-        """Scaled in the planes, then converted: scaling into RGB directly takes three times as long."""
-        height, width = size_hw[::-1] if self._turns % 2 else size_hw
-        # With colour at every pixel, so that a small picture does not have half of the colour.
-        between = "yuv444p" if self._frame.format.name == "yuv420p" else self._frame.format.name
-        scaled = self._frame.reformat(width, height, format=between, interpolation="AREA", threads=1)
-        return self._upright(_rgb(scaled))
+        """The last size asked for is kept."""
+        if self._small is None or self._small.shape[:2] != size_hw:
+            scaler = self._scaler or Scaler()
+            self._small = self._upright(scaler(self._frame, size_hw=size_hw[::-1] if self._turns % 2 else size_hw))
+        return self._small
 
     def crop(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         """Cut in the planes where their layout is known."""

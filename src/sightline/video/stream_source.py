@@ -20,7 +20,7 @@ from sightline.video.frame import VideoFrame
 from sightline.video.library import OnProblem, VideoError, VideoProblem, load_av
 from sightline.video.numbering import Numbering
 from sightline.video.pipe import Pipe, Stalled
-from sightline.video.pixels import DecodedPixels
+from sightline.video.pixels import DecodedPixels, Scaler
 from sightline.video.probe import quarter_turns, unreadable, upright_hw
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class StreamSource:
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 30)
         counted = any(word in container.format.name.split(",") for word in _COUNTED)
         self.frames: int | None = self._stream.frames or None if counted and not is_live else None
-        self._numbering = Numbering()
+        self._numbering, self._scaler = Numbering(), Scaler()
         self._discarded = 0
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
@@ -158,7 +158,8 @@ class StreamSource:
             self._once("video-size-changes", message, frame=number)
             frame = frame.reformat(width, height, interpolation="AREA", threads=1)
         elapsed = number / self.fps if time_s is None else time_s - self._start_s
-        return VideoFrame(number=number, time_s=elapsed, pixels=DecodedPixels(frame, quarter_turns=self._turns))
+        pixels = DecodedPixels(frame, quarter_turns=self._turns, scaler=self._scaler)
+        return VideoFrame(number=number, time_s=elapsed, pixels=pixels)
 
     def _decode(self) -> Iterator[tuple[int, AvFrame]]:
         """Frames with their numbers; what cannot be decoded is told and passed over."""
