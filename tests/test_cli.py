@@ -41,7 +41,7 @@ def test_pieces_are_listed_with_what_fits(cli: Cli) -> None:
     assert ran.code == 0
     assert "simcc" in ran.out
     found = cli("pieces", "--json").json
-    assert found["pieces"].keys() == {"backbone", "neck", "head", "codec"}
+    assert found["pieces"].keys() == {"backbone", "neck", "context", "head", "codec"}
     assert found["codecs_of_head"]["mlp"] == ["coords"]
 
 

@@ -155,7 +155,7 @@ def experiment(**data: object) -> Experiment:
         data=DataConfig.model_validate({"input_hw": (32, 48), "crop": "window", "workers": 0} | data),
         backbone=LightBackboneConfig(stem=4, widths=(8, 8), blocks=(1, 1)),
         neck=FpnNeckConfig(channels=8, levels=1),
-        context=FrameMixConfig(past_frames=2, channels=8, layers=1),
+        context=FrameMixConfig(past_frames=2, channels=8, widths=(8,), blocks=1),
         head=TrackPeakHeadConfig(hidden=8, looks=4),
         codec=TrackPeakCodecConfig(),
     )

@@ -75,7 +75,7 @@ def problem_ids() -> set[str]:
     """Every id that the code gives to a problem of data."""
     ids: set[str] = set()
     others = [SOURCE / "scan.py", SOURCE / "images.py", SOURCE / "image_headers.py", SOURCE / "cli" / "check.py"]
-    for path in [*SOURCE.glob("readers/*.py"), *SOURCE.glob("doctor/*.py"), *others]:
+    for path in [*SOURCE.glob("readers/*.py"), *SOURCE.glob("doctor/*.py"), *SOURCE.glob("video/*.py"), *others]:
         for function in ast.walk(ast.parse(text_of(path))):
             if isinstance(function, ast.FunctionDef):
                 ids |= _ids_of(function)
@@ -96,9 +96,9 @@ def _ids_of(function: ast.FunctionDef) -> set[str]:
 def _id_arguments(call: ast.Call) -> list[ast.expr]:
     """The arguments of a call that name a kind of problem: `findings.error("id", ...)`, `Problem(id=...)`."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if name in ("error", "warning", "note", "LabelError", "suspect"):
+    if name in ("error", "warning", "note", "LabelError", "suspect", "_once"):
         return call.args[:1]
-    if name in ("Problem", "_problem", "ImageError", "Fault"):
+    if name in ("Problem", "_problem", "ImageError", "Fault", "VideoProblem", "VideoError"):
         return [keyword.value for keyword in call.keywords if keyword.arg in ("id", "fault")]
     return []
 
@@ -205,7 +205,7 @@ def test_the_spine_and_the_top_of_the_tree_name_files_that_exist():
     spine, top = (readme.partition(f"## {title}\n")[2].partition("```text\n")[2].partition("```")[0] for title in (
         "The spine", "The tree"))  # fmt: skip
     names = [line.split()[0] for line in spine.splitlines()]
-    assert len(names) == 20
+    assert len(names) == 25
     assert all((SOURCE / name).exists() for name in names)
     assert all((ROOT / line.split()[0]).exists() for line in top.splitlines())
 

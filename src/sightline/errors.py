@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_LISTED = 60  # names in a message; of a longer list only the nearest are told
+NEAREST = 12
+
 
 class UserError(ValueError):
     """A mistake in what the user gave: data, names, paths, settings."""
@@ -43,4 +46,7 @@ def unknown_name(what: str, name: str, legal: Iterable[str]) -> UserError:
     names = sorted(legal)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{close[0]}'?" if close else ""
+    if len(names) > MOST_LISTED:
+        names = sorted(get_close_matches(name, names, n=NEAREST, cutoff=0.0))
+        return UserError(f"There is no {what} '{name}'.{hint} The nearest of those known: {', '.join(names)}.")
     return UserError(f"There is no {what} '{name}'.{hint} Known: {', '.join(names) or 'none'}.")

@@ -1,6 +1,7 @@
 """`Locator`: backbone + neck + context + head, checked once for fit; and the codec that belongs to it.
 
-uint8 pictures go in, for frames of clips with what came before them; one Raw type comes out, the same in training and evaluation.
+uint8 pictures go in, for frames of clips with what came before them; one Raw type comes out, the same in training
+and evaluation.
 Next: metrics/
 """
 

@@ -29,9 +29,7 @@ from sightline.records import Dataset, FrameAt, Objects, Problem, Record, Severi
 from sightline.video.library import VideoError
 from sightline.video.probe import probe
 
-SPLIT_LEAK = "split-clip-leak"
-"""The id of the problem of a data set whose own parts put frames of one clip on several sides."""
-
+_SPLIT_LEAK = "split-clip-leak"  # the data set's own parts put frames of one clip on several sides
 _SHOWN = 20
 _READERS_NAMES = {"label-missing": "points-none-visible"}
 # Labels with few decimals overshoot the edge by this much without being wrong.
@@ -102,7 +100,7 @@ def require_clean(dataset: Dataset, *, skip_broken: bool) -> Dataset:
         UserError: there are error-level problems and `skip_broken` is false, or nothing usable is left.
     """
     # A leaking split concerns no sample: `split_dataset` refuses that split, and others may be made.
-    errors = tuple(problem for problem in dataset.errors if problem.id != SPLIT_LEAK)
+    errors = tuple(problem for problem in dataset.errors if problem.id != _SPLIT_LEAK)
     if errors and not skip_broken:
         lines = [f"  {problem.where}: [{problem.id}] {problem.message}" for problem in errors[:_SHOWN]]
         if len(errors) > _SHOWN:

@@ -11,7 +11,7 @@ import torch
 from sightline.config import Experiment, SkeletonConfig
 from sightline.errors import UserError
 from sightline.export.graph import to_onnx
-from sightline.export.parity import compare, look, refusal
+from sightline.export.parity import compare, look, nothing_found, refusal
 from sightline.export.run import card_of
 from sightline.inspect import count_parameters
 from sightline.model import build, without_pretrained
@@ -22,6 +22,7 @@ from sightline.runtime.artefact_file import Stored
 
 SMALL = ((64, 64), (128, 128))  # tried in this order, then the recipe's own size
 MOST_PARAMETERS = 45_000_000  # more is the same operations once more, and gigabytes
+REFUSED = ("faster-rcnn",)  # its second stage takes as many proposals as there are, and branches on how many
 PICTURES = tuple(name for name, make in RECIPES.items() if make().codec.finds != "track")
 
 
@@ -58,6 +59,10 @@ def test_a_recipe_is_exported(name: str) -> None:
     torch.manual_seed(0)
     model, codec = build(experiment)
     predictor = Predictor(model, codec, experiment)
+    if name in REFUSED:
+        with pytest.raises(UserError, match=f"Recipe '{name}' cannot be exported"):
+            to_onnx(predictor.model, codec, experiment)
+        return
     graph = to_onnx(predictor.model, codec, experiment)
     card = card_of(experiment, engine="onnx", int8=False, thresholds={})
     artefact = Artefact.of(Stored(card=card, graph=graph), threads=1)
@@ -69,4 +74,4 @@ def test_a_recipe_is_exported(name: str) -> None:
     run = [look(predictor, image, area) for image, area in zip(images, areas, strict=True)]
     found = [artefact.look(image, area) for image, area in zip(images, areas, strict=True)]
     parity = compare(run, found, source="noise")
-    assert refusal(parity) is None or parity.boxes == 0, parity
+    assert refusal(parity) is None or nothing_found(parity), parity

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from sightline.cli.export_tracker import tracker_table
 from sightline.drawn.rally_folder import write_rallies
 from sightline.errors import UserError
 from sightline.export.tracker import ExportedTracker, export_tracker
@@ -24,7 +26,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("av")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "track"))
-from track_runs import make_tracker, make_video
+from track_runs import make_tracker, make_video  # type: ignore[import-not-found]  # of the tests beside these
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 RADIUS = RadiusTable(coverage=0.9, edges=(), radius_px=(3.5,), counts=(60,))
@@ -123,15 +125,16 @@ def test_a_tracker_is_not_exported_without_frames_to_compare_on(tracker: Path, f
         list(clips_of(faces, frames=4))
 
 
-def test_the_command_tells_of_a_file_and_of_options_that_do_not_go_together(
-    tracker: Path, video: Path, tmp_path: Path, cli: object
+def test_the_command_tells_of_the_stages_and_of_options_that_do_not_go_together(
+    exported: tuple[Path, ExportedTracker], tracker: Path, video: Path, tmp_path: Path, cli: object
 ) -> None:
-    ran = cli("export", tracker, "--out", tmp_path / "a", "--data", video, "--int8")  # type: ignore[operator]
-    assert ran.code == 2 and "--int8" in ran.err
-    ran = cli("export", tracker, "--out", tmp_path / "a", "--data", video, "--frames", 4)  # type: ignore[operator]
-    assert ran.code == 0, ran.err
-    assert "coarse" in ran.out and "4 frames of ball.mp4" in ran.out
-    assert (tmp_path / "a").is_file()
+    for option in (("--int8",), ("--to", "openvino")):
+        ran = cli("export", tracker, "--out", tmp_path / "a", "--data", video, *option)  # type: ignore[operator]
+        assert ran.code == 2 and "--int8" in ran.err
+    assert not (tmp_path / "a").exists()
+    with (console := Console(width=200)).capture() as said:
+        console.print(tracker_table(exported[1].card, title="a -> b"))
+    assert "track-ball-fine" in said.get() and "8 frames of ball.mp4" in said.get()
 
 
 def parity(**changes: float) -> StageParity:

@@ -58,7 +58,7 @@ class LightBackbone(nn.Module):
         )
         inputs, stages = config.stem, []
         for width, count in zip(config.widths, config.blocks, strict=True):
-            pairs = [_Pair(inputs, width, stride=2), *(_Pair(width, width, stride=1) for _ in range(count - 1))]
+            pairs = [Pair(inputs, width, stride=2), *(Pair(width, width, stride=1) for _ in range(count - 1))]
             stages.append(nn.Sequential(*pairs))
             inputs = width
         self.stages = nn.ModuleList(stages)
@@ -72,7 +72,7 @@ class LightBackbone(nn.Module):
         return FeatureMaps(maps=tuple(maps[self.skip :]))
 
 
-class _Pair(nn.Module):
+class Pair(nn.Module):
     """Depthwise 3 x 3, pointwise 1 x 1; the input is added where sizes agree."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:

@@ -79,6 +79,8 @@ def card_table(card: Card, *, title: str) -> Table:
     """What a card says, two columns."""
     from rich.table import Table
 
+    from sightline.report.words import counted
+
     table = Table(title=title, show_header=False)
     height, width = card.data.input_hw
     table.add_row("model", f"{card.recipe}, {card.task}, input {height} x {width}, {card.engine} {card.precision}")
@@ -93,7 +95,9 @@ def card_table(card: Card, *, title: str) -> Table:
         if parity.metric is not None:
             table.add_row(parity.metric, f"{parity.metric_artefact:.4f} (run {parity.metric_run:.4f})")
     if (latency := card.latency) is not None:
-        table.add_row("time", f"p50 {latency.p50_ms:.2f} ms, p95 {latency.p95_ms:.2f} ms, {latency.threads} threads")
+        table.add_row(
+            "time", f"p50 {latency.p50_ms:.2f} ms, p95 {latency.p95_ms:.2f} ms, {counted(latency.threads, 'thread')}"
+        )
         run = f"p50 {latency.run_p50_ms:.2f} ms, p95 {latency.run_p95_ms:.2f} ms"
         table.add_row("the run's time", f"{run}: the file is {latency.times_faster:.2f} times as fast")
         table.add_row("measured on", f"{latency.cpu}, one picture at a time, in turn, {latency.repeats} pictures")

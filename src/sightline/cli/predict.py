@@ -53,10 +53,11 @@ def predict(
     """
     from sightline.answers import cannot_be_read, predict_tasks, tasks_of_finder
     from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
+    from sightline.runtime.artefact_file import looks_like_artefact
     from sightline.tasks import find_tasks
 
     broken: list[str] = []
-    finds_boxes = boxes is not None and (boxes.is_dir() or (boxes.is_file() and boxes.suffix.lower() != ".csv"))
+    finds_boxes = boxes is not None and (boxes.is_dir() or looks_like_artefact(boxes))
     tasks = find_tasks(inputs, boxes=None if finds_boxes else boxes, on_broken=broken.append if skip_broken else None)
     predictor = _load(run, device=device, score=score)
     for name in format or ():  # a wrong name is told before the work is done

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sightline.cli import console
 from sightline.cli.choose import chosen
 from sightline.cli.dataset import print_dataset
 from sightline.cli.training import tell, tell_interrupted, trained
 from sightline.errors import UserError
+
+if TYPE_CHECKING:
+    from sightline.records import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +83,42 @@ def train_tracker(name: str, request: Request, *, device: str, folders: Sequence
             tell(finished)
     settings = preset(tracker.preset).model_copy(update={"support": "support" if tracker.support else None})
     write_tracker(out, settings)
+    validated = _calibrate(out, dataset, device=device)
     if request.as_json:
-        console.print_json({"tracker": str(out), "stages": results})
-    else:
-        console.say(f"tracker {out}\nnext    sightline track {out} VIDEO --out points.csv")
+        console.print_json({"tracker": str(out), "stages": results, "validation": validated})
+        return 0
+    from sightline.terminal import metrics_table
+
+    title = f"the tracker on {validated['images']} frames of validation clips"
+    console.out.print(metrics_table(validated["metrics"], title=title))
+    console.say(f"tracker {out}\nnext    sightline track {out} VIDEO --out points.csv")
     return 0
+
+
+def _calibrate(out: Path, dataset: Dataset, *, device: str) -> dict[str, Any]:
+    """Let the tracker follow the clips that its coarse stage validated on; write its threshold, radii and score."""
+    from sightline.checkpoint import RunFolder, write_json
+    from sightline.track.calibrate import calibrate
+    from sightline.track.config import read_tracker, write_tracker
+    from sightline.track.load import Choice, load_parts
+    from sightline.track.radius import write_radius
+
+    coarse = RunFolder(out / "coarse")
+    kept = set(json.loads(coarse.split.read_text(encoding="utf-8"))["val"])
+    records = [record for record in dataset.records if record.image_id in kept]
+    parts = load_parts(out, Choice(device=device))
+    threshold_px = coarse.experiment().evaluate.threshold_px
+    found = calibrate(parts.stages, parts.config, records, threshold_px=threshold_px)
+    write_tracker(out, read_tracker(out).model_copy(update={"visible": found.visible}))
+    if found.radius is not None:
+        write_radius(out, found.radius)
+    summary = found.summary.to_json()
+    values = {
+        "task": "track",
+        "threshold_px": threshold_px,
+        "visible": found.visible,
+        "images": len(records),
+        **summary,
+    }
+    write_json(out / "validation.json", values)
+    return values

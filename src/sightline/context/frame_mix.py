@@ -1,7 +1,9 @@
-"""The last frames' maps side by side, mixed by light convolutions: what moved stands out.
+"""The last frames' maps side by side, and a light pyramid over them: what moved stands out.
 
-Made for streams on a CPU: the maps of past frames are kept and not computed again, so that a frame costs one pass of
-the backbone and this mixing. In: the finest level of each frame. Out: one map of the same size.
+Made for streams on a CPU. Only the first layers see each frame by itself, and what they gave of past frames is kept;
+the current map beside its differences from the past ones goes through the rest of the network once. An object of two
+or three pixels is told from the background by its motion, so frames meet at a fine level, before it is pooled away.
+In: the finest level of each frame. Out: one map at the same stride, or coarser by `out_level`.
 """
 
 from __future__ import annotations
@@ -12,49 +14,71 @@ import torch
 from jaxtyping import Bool, Float
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from sightline.backbones.light import Pair
+from sightline.errors import UserError
 from sightline.pieces import ContextPieceConfig, conv_norm_relu
 from sightline.types import FeatureMaps, FeatureSpec
 
 
 class FrameMixConfig(ContextPieceConfig):
-    """Concatenation, a reduction, and depthwise-separable layers."""
+    """Reduction of all frames, stages that halve the map, and a way back up."""
 
-    summary: ClassVar[str] = "maps of the last frames side by side, mixed by light convolutions; for streams on a CPU"
+    summary: ClassVar[str] = "maps of the last frames side by side and a light pyramid over them; for streams on a CPU"
     kind: Literal["frame-mix"] = "frame-mix"
     past_frames: int = Field(default=2, ge=0, le=3)
     history: int = Field(default=0, ge=0, le=0)
-    channels: PositiveInt = 32
-    layers: int = Field(default=2, ge=0, description="depthwise-separable convolutions behind the reduction")
+    channels: PositiveInt = Field(default=32, description="behind the reduction, and of what comes out")
+    widths: tuple[PositiveInt, ...] = Field(default=(64, 96), description="of the stages that halve the map")
+    blocks: PositiveInt = Field(default=2, description="depthwise and pointwise pairs in each stage")
+    out_level: int = Field(default=0, ge=0, description="0: the stride of what comes in, 1: twice that, ...")
 
     def build(self, spec: FeatureSpec, *, input_hw: tuple[int, int]) -> nn.Module:
-        """For frames whose finest map is as in `spec`."""
-        return FrameMix(spec.channels[0], frames=1 + self.past_frames, channels=self.channels, layers=self.layers)
+        """For frames whose finest map is as in `spec`.
+
+        Raises:
+            UserError: `out_level` is beyond the stages.
+        """
+        if self.out_level > len(self.widths):
+            raise UserError(
+                f"context.out_level={self.out_level}, but there are {len(self.widths)} stages. Give at most that, or "
+                "more context.widths."
+            )
+        return FrameMix(self, spec.channels[0])
 
 
 class FrameMix(nn.Module):
-    """The finest maps [B, T, C, h, w] -> one map [B, channels, h, w]."""
+    """The finest maps [B, T, C, h, w] -> one map [B, channels, h / 2^out_level, w / 2^out_level]."""
 
-    def __init__(self, inputs: int, *, frames: int, channels: int, layers: int) -> None:
+    def __init__(self, config: FrameMixConfig, inputs: int) -> None:
         super().__init__()
-        # The current map beside its differences from the past ones: a still picture gives zeros there.
-        self.reduce = conv_norm_relu(inputs * frames, channels, kernel=1)
-        self.layers = nn.Sequential(
-            *(
-                nn.Sequential(
-                    conv_norm_relu(channels, channels, kernel=5, groups=channels),
-                    conv_norm_relu(channels, channels, kernel=1),
-                )
-                for _ in range(layers)
-            )
-        )
+        width = config.channels
+        self.reduce = conv_norm_relu(inputs * (1 + config.past_frames), width, kernel=1)
+        self.first = nn.Sequential(*(Pair(width, width, stride=1) for _ in range(config.blocks)))
+        stages, laterals, last = [], [conv_norm_relu(width, width, kernel=1)], width
+        for stage_width in config.widths:
+            pairs = [Pair(last, stage_width, stride=2)]
+            pairs += [Pair(stage_width, stage_width, stride=1) for _ in range(config.blocks - 1)]
+            stages.append(nn.Sequential(*pairs))
+            laterals.append(conv_norm_relu(stage_width, width, kernel=1))
+            last = stage_width
+        self.stages, self.laterals = nn.ModuleList(stages), nn.ModuleList(laterals[config.out_level :])
+        self.smooth = nn.ModuleList(Pair(width, width, stride=1) for _ in self.laterals[:-1])
+        self.out_level = config.out_level
 
     def forward(
         self, maps: FeatureMaps, past_xy: Float[Tensor, "B L 2"], past_visible: Bool[Tensor, "B L"]
     ) -> FeatureMaps:
-        """Mix."""
+        """Mix, go down, come back up."""
         finest = maps.maps[0]  # [B, T, C, h, w]
         now = finest[:, :1]
-        changes = now - finest[:, 1:]
-        mixed = self.reduce(torch.cat([now, changes], dim=1).flatten(1, 2))  # [B, T * C, h, w]
-        return FeatureMaps(maps=(self.layers(mixed),))
+        mixed = torch.cat([now, now - finest[:, 1:]], dim=1).flatten(1, 2)  # [B, T * C, h, w]
+        levels = [self.first(self.reduce(mixed))]
+        for stage in self.stages:
+            levels.append(stage(levels[-1]))
+        levels = [lateral(level) for lateral, level in zip(self.laterals, levels[self.out_level :], strict=True)]
+        x = levels.pop()
+        for smooth, level in zip(reversed(self.smooth), reversed(levels), strict=True):
+            x = smooth(level + F.interpolate(x, size=level.shape[2:], mode="nearest"))
+        return FeatureMaps(maps=(x,))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.errors import MissingExtra
+from sightline.errors import MissingExtra, UserError
 from sightline.geometry import Box
 from sightline.runtime.card import INPUTS
 
@@ -34,6 +34,7 @@ def quantise(graph: bytes, pictures: Iterable[tuple[np.ndarray, Box]]) -> bytes:
 
     Raises:
         MissingExtra: onnx or onnxruntime is not installed.
+        UserError: the network has nothing that can be quantised.
     """
     try:
         import onnx
@@ -45,7 +46,11 @@ def quantise(graph: bytes, pictures: Iterable[tuple[np.ndarray, Box]]) -> bytes:
         plain, prepared, made = (Path(folder) / name for name in ("plain.onnx", "prepared.onnx", "int8.onnx"))
         plain.write_bytes(graph)
         model = onnx.load(plain)
-        kept = set(inner_convolutions(model))
+        kept = inner_convolutions(model)
+        if not kept:  # an empty list would mean all to the quantiser
+            raise UserError(
+                "--int8 quantises convolutions between other convolutions, and this network has none. Leave it out."
+            )
         quant_pre_process(plain, prepared, skip_optimization=True, skip_symbolic_shape=True)
         quantize_static(
             prepared,
@@ -56,7 +61,7 @@ def quantise(graph: bytes, pictures: Iterable[tuple[np.ndarray, Box]]) -> bytes:
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=False,
-            nodes_to_quantize=sorted(kept),
+            nodes_to_quantize=kept,
             op_types_to_quantize=list(QUANTISED),
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},

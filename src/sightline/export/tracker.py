@@ -7,7 +7,6 @@ What the file looks like is in runtime/tracker_file.py. Next: cli/export.py
 from __future__ import annotations
 
 import copy
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -230,7 +229,6 @@ def _graph(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str],
     shapes = tuple({0: rows} for _ in inputs)
     # The tracer wants the shapes of what `*past` takes as one.
     open_shapes = (shapes[0], shapes[1:])[: len(inputs)] if batch else None
-    buffer = io.BytesIO()
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -250,5 +248,4 @@ def _graph(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str],
             "ONNX cannot express; `sightline pieces` lists others to train with."
         ) from error
     assert program is not None
-    program.save(buffer)
-    return buffer.getvalue()
+    return program.model_proto.SerializeToString()

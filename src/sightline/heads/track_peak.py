@@ -45,7 +45,7 @@ class TrackPeakHead(nn.Module):
         self.map = nn.Conv2d(config.hidden, 1, 1)
         self.features = conv_norm_relu(config.hidden, config.looks - 1, kernel=1) if config.looks > 1 else None
         self.looks = nn.Sequential(
-            conv_norm_relu(config.looks, config.looks), nn.MaxPool2d(2), conv_norm_relu(config.looks, 2 * config.looks)
+            nn.MaxPool2d(2), conv_norm_relu(config.looks, config.looks), conv_norm_relu(config.looks, 2 * config.looks)
         )
         self.visible = nn.Linear(2 * config.looks + 1, 1)
 

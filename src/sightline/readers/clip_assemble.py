@@ -19,7 +19,6 @@ from sightline.readers.assemble import Findings, checked_size
 from sightline.readers.footage import Footage
 from sightline.readers.texts import is_finite, part_of_name
 from sightline.records import HISTORY, PAST_FRAMES, Before, Dataset, Record, Skeleton
-from sightline.scan import SPLIT_LEAK
 
 POINT = Skeleton(names=("point",))
 
@@ -122,7 +121,7 @@ def report_split_leaks(records: Iterable[Record], *, where: str, findings: Findi
             f"the data's own split puts frames of {len(torn)} of {len(parts)} clips into several parts ({first}): "
             "neighbours look alike, so the validation would be worth nothing. Split by group, which takes whole clips."
         )
-        findings.error(SPLIT_LEAK, where, message)
+        findings.error("split-clip-leak", where, message)
 
 
 def _records(draft: ClipDraft, *, findings: Findings, fractions: bool) -> list[Record]:

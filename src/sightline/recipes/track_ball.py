@@ -11,7 +11,7 @@ from sightline.codecs.track_peak import TrackPeakCodecConfig
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment, SkeletonConfig, TrainConfig
 from sightline.context.frame_mix import FrameMixConfig
 from sightline.heads.track_peak import TrackPeakHeadConfig
-from sightline.necks.fpn import FpnNeckConfig
+from sightline.necks.none import NoNeckConfig
 
 ONE_POINT = SkeletonConfig(names=("point",))
 
@@ -19,8 +19,9 @@ ONE_POINT = SkeletonConfig(names=("point",))
 def track_ball_coarse() -> Experiment:
     """The first stage of `track-ball`: where in the whole frame, to about ten pixels.
 
-    Idea: a light network on 288 x 512 pixels, a pyramid to stride 8, the current map beside its differences from
-        the two before, a peak, and visibility from the peak's shape.
+    Idea: the first layers of a light network see each frame of 288 x 512 pixels by itself; at stride 4 the current
+        map meets its differences from the two before, and a light pyramid goes over them; a peak, and visibility from
+        the peak's shape.
     Data: clips with a row per frame; a few thousand labelled frames, or drawn ones.
     Expected: docs/results.md, "Tracks".
     Command: sightline train track-ball --data CLIPS
@@ -43,9 +44,9 @@ def track_ball_coarse() -> Experiment:
             blur=0.1,
             noise_std=0.03,
         ),
-        backbone=LightBackboneConfig(skip=1),
-        neck=FpnNeckConfig(channels=48, levels=1),
-        context=FrameMixConfig(past_frames=2, channels=48),
+        backbone=LightBackboneConfig(widths=(32,), blocks=(2,)),
+        neck=NoNeckConfig(),
+        context=FrameMixConfig(past_frames=2),
         head=TrackPeakHeadConfig(),
         codec=TrackPeakCodecConfig(),
         train=TrainConfig(
@@ -65,8 +66,8 @@ def track_ball_coarse() -> Experiment:
 def track_ball_fine() -> Experiment:
     """The second stage of `track-ball`: where in a window of native pixels, or that it is not there.
 
-    Idea: as the coarse stage at stride 4, on windows of 128 x 128; every fourth window shows another place, so that it
-        learns to say no.
+    Idea: as the coarse stage, on windows of 128 x 128; every fourth window shows another place, so that it learns to
+        say no.
     Data: as the coarse stage.
     Expected: docs/results.md, "Tracks".
     Command: sightline train track-ball --data CLIPS
@@ -80,9 +81,6 @@ def track_ball_fine() -> Experiment:
             "recipe": "track-ball-fine",
             "data": DataConfig(input_hw=(128, 128), crop="window", cache_mb=3072),
             "augment": augment,
-            "backbone": LightBackboneConfig(blocks=(2, 2, 2)),
-            "neck": FpnNeckConfig(channels=32, levels=1),
-            "context": FrameMixConfig(past_frames=2, channels=32),
             "train": coarse.train.model_copy(update={"batch": 32}),
         }
     )

@@ -46,6 +46,14 @@ def is_artefact(path: Path) -> bool:
     return path.is_file()
 
 
+def looks_like_artefact(path: Path) -> bool:
+    """Whether a file begins as an artefact does; for places where a table may stand too."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(2).startswith(_FIRST_BYTES)
+
+
 def write_artefact(path: Path, stored: Stored) -> None:
     """Write the file, whole or not at all.
 

@@ -58,7 +58,7 @@ class ArtefactStage(NetworkStage[Maps]):
     def look(self, pictures: np.ndarray) -> list[Maps]:
         """Maps of each picture; see `NetworkStage.look`."""
         session = self._sessions[0]
-        return [tuple(session.run(None, {"frame": picture[None]})) for picture in pictures]
+        return [tuple(map(np.asarray, session.run(None, {"frame": picture[None]}))) for picture in pictures]
 
     def conclude(
         self, features: Sequence[Maps], past_xy: np.ndarray, past_visible: np.ndarray
@@ -80,7 +80,7 @@ class ArtefactStage(NetworkStage[Maps]):
         if self.history:
             given |= {"past_xy": past_xy, "past_visible": past_visible}
         xy, score = session.run(None, given)
-        return xy.astype(np.float64), score.astype(np.float64)
+        return np.asarray(xy, dtype=np.float64), np.asarray(score, dtype=np.float64)
 
 
 def open_session(graph: bytes, *, threads: int) -> InferenceSession:
@@ -92,7 +92,7 @@ def open_session(graph: bytes, *, threads: int) -> InferenceSession:
     """
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
+        from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[attr-defined]
     except ImportError as error:
         raise MissingExtra(feature="Running an exported tracker", extra="export") from error
     options = onnxruntime.SessionOptions()

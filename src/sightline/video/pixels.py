@@ -127,8 +127,9 @@ class DecodedPixels:
     def small(self, size_hw: tuple[int, int]) -> np.ndarray:
         """The last size asked for is kept."""
         if self._small is None or self._small.shape[:2] != size_hw:
+            height, width = size_hw
             scaler = self._scaler or Scaler()
-            self._small = self._upright(scaler(self._frame, size_hw=size_hw[::-1] if self._turns % 2 else size_hw))
+            self._small = self._upright(scaler(self._frame, size_hw=(width, height) if self._turns % 2 else size_hw))
         return self._small
 
     def crop(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:

@@ -79,7 +79,6 @@ def open_source(
         UserError: no such camera.
         MissingExtra: PyAV is not installed.
     """
-    from sightline.video.folder_source import FolderSource
     from sightline.video.stream_source import open_address, open_camera, open_file, open_pipe
 
     if isinstance(where, int):
@@ -95,6 +94,8 @@ def open_source(
     except OSError as error:
         raise VideoError(f"There is no video {path}. Check the path.", fault="video-missing") from error
     if stat.S_ISDIR(mode):
+        from sightline.video.folder_source import FolderSource
+
         return FolderSource(path, fps=fps or 30.0, on_problem=on_problem)
     if stat.S_ISFIFO(mode):
         return open_pipe(path, name=str(path), on_problem=on_problem, timeout_s=timeout_s, owned=True)
