@@ -11,12 +11,22 @@ import torch
 
 from sightline.backbones.light import LightBackboneConfig
 from sightline.codecs.track_peak import TrackPeakCodecConfig
-from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment, SkeletonConfig
+from sightline.config import (
+    AugmentConfig,
+    DataConfig,
+    EvaluateConfig,
+    Experiment,
+    SkeletonConfig,
+    TrainConfig,
+    override,
+)
 from sightline.context.frame_mix import FrameMixConfig
+from sightline.errors import UserError
 from sightline.heads.track_peak import TrackPeakHeadConfig
 from sightline.loader import Pictures, PlainSamples, TrainingSamples, collate
 from sightline.model import build, in_time
 from sightline.necks.fpn import FpnNeckConfig
+from sightline.recipes import recipe
 from sightline.records import HISTORY, PAST_FRAMES, Before, FrameAt, Record
 from sightline.transforms import Framing
 from sightline.types import FeatureMaps, RawTrackMap
@@ -186,11 +196,46 @@ def test_time_is_unfolded_with_the_current_frame_first() -> None:
 
 
 def test_single_picture_recipes_refuse_windows_and_contexts_of_the_past() -> None:
-    from sightline.config import override
-    from sightline.errors import UserError
-    from sightline.recipes import recipe
-
     with pytest.raises(UserError, match="for clips"):
         override(recipe("landmarks"), sets=["data.crop=window"])
     with pytest.raises(UserError, match="looks at the past"):
         override(recipe("landmarks"), use=["context=frame-mix"])
+
+
+def test_parts_are_trained_on_at_the_scale_of_the_input_and_mostly_show_the_point(tmp_path: Path) -> None:
+    whole = DataConfig(input_hw=SIZE, crop="image", workers=0)
+    samples = training(clip(tmp_path), AugmentConfig(part_hw=(24, 32), part_elsewhere=0.2), framing(whole))
+    seen = 0
+    for epoch in range(40):
+        sample = samples[epoch, 5]
+        assert sample.image.shape == (24, 32, 3) and sample.past_images.shape == (3, 24, 32, 3)
+        if sample.visible[0]:
+            seen += 1
+            # A shift by a share of a pixel spreads the dot over its neighbours.
+            assert np.hypot(*(np.array(brightest(sample.image)) - sample.points_xy[0])) < 1
+    assert 28 <= seen < 40
+
+
+def test_a_training_on_parts_validates_whole_frames(tmp_path: Path) -> None:
+    from sightline.splits import Split
+    from sightline.train import train
+
+    records = clip(tmp_path)
+    parts = experiment(input_hw=(48, 64), crop="image").model_copy(
+        update={"augment": AugmentConfig(part_hw=(32, 32)), "train": TrainConfig(epochs=1, batch=2)}
+    )
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.yaml").write_text(parts.to_yaml())
+    events = []
+    split = Split(train=tuple(records), val=tuple(records), by="random")
+    train(parts, split, out, watchers=[events.append])
+    validated = [event for event in events if event.kind == "val"]
+    assert len(validated) == 1 and np.isfinite(validated[0].values["loss"])
+
+
+def test_parts_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="part_hw is for clips"):
+        override(recipe("track-ball-fine"), sets=["augment.part_hw=[64,64]"])
+    with pytest.raises(UserError, match="larger than"):
+        override(recipe("track-ball-coarse"), sets=["augment.part_hw=[640,640]"])

@@ -22,9 +22,10 @@ LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
 ).split()
 
 WITHOUT_TORCH = (
-    "errors", "records", "geometry", "files", "image_headers", "images", "video.source", "scan", "skeletons", "readers",
-    "splits", "drawn.faces", "drawn.rallies", "drawn.rally_folder", "metrics.points", "writers", "report.page", "view", "evaluate", "task_data", "answers", "runtime",
-    "doctor", "compare.comparison", "compare.table", "compare.journey", "cli",
+    "errors", "records", "geometry", "files", "image_headers", "images", "video.source", "scan", "skeletons",
+    "readers", "splits", "drawn.faces", "drawn.rallies", "drawn.rally_folder", "metrics.points", "writers",
+    "report.page", "view", "evaluate", "task_data", "answers", "runtime", "doctor", "compare.comparison",
+    "compare.table", "compare.journey", "track.artefact_stage", "cli",
 )  # fmt: skip
 
 

@@ -151,6 +151,14 @@ class AugmentConfig(PieceConfig):
     window_elsewhere: float = Field(
         default=0.0, ge=0, lt=1, description="clips, crop=window: share of windows anywhere, mostly without the point"
     )
+    part_hw: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        description="clips, crop=image: train on parts of the input of this size at the input's own scale, which is as "
+        "many times faster; for networks without a place of their own (no mlp)",
+    )
+    part_elsewhere: float = Field(
+        default=0.3, ge=0, le=1, description="share of parts anywhere; the others show the point"
+    )
     history_noise: float = Field(
         default=0.0, ge=0, lt=1, description="clips: past points are moved by up to this share of the input"
     )
@@ -270,6 +278,16 @@ class Experiment(PieceConfig):
             raise ValueError("augment.mosaic and augment.iou_crop are for boxes; this recipe finds points")
         if finds != "track" and self.data.crop == "window":
             raise ValueError("data.crop=window is for clips; this recipe finds something in single pictures")
+        if self.augment.part_hw is not None:
+            if finds != "track" or self.data.crop == "window" or self.context.history:
+                raise ValueError(
+                    "augment.part_hw is for clips seen as whole frames (data.crop=image), without past points "
+                    "(context.history=0)"
+                )
+            if any(part > side for part, side in zip(self.augment.part_hw, self.data.input_hw, strict=True)):
+                raise ValueError(
+                    f"augment.part_hw {self.augment.part_hw} is larger than data.input_hw {self.data.input_hw}"
+                )
         if finds != "track" and (self.context.past_frames or self.context.history):
             raise ValueError(
                 f"context {self.context.kind} looks at the past; this recipe's codec is for single pictures"

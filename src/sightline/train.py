@@ -25,7 +25,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
 from sightline.codecs.protocol import Codec
-from sightline.config import Experiment
+from sightline.config import AugmentConfig, Experiment
 from sightline.devices import check_precision, cpu_flags
 from sightline.errors import UserError
 from sightline.evaluate import scoring_for
@@ -42,7 +42,7 @@ from sightline.loader import (
     training_loader,
     worker_count,
 )
-from sightline.model import build
+from sightline.model import build, codec_for
 from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
 from sightline.splits import Split
 from sightline.start import prepare_start
@@ -155,6 +155,11 @@ class _Training:
                 "Each process normalises by the statistics of its own part of a batch, so the result differs from that "
                 "of one process. Group normalisation, or backbone.frozen=norm without normalisation elsewhere, agrees."
             )
+        # Parts of the input are trained on in their own units, and the whole input is validated.
+        self.val_codec = self.codec
+        if experiment.augment.part_hw is not None:
+            part = experiment.data.model_copy(update={"input_hw": experiment.augment.part_hw})
+            self.codec = codec_for(experiment.model_copy(update={"data": part, "augment": AugmentConfig()}), self.model)
         # What the loop runs: the model, or behind a frozen backbone only what comes after it.
         self.network = FromFeatures(self.model) if config.cache_features else self.model
         self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.network, self.codec), optimizer)
@@ -327,7 +332,7 @@ class _Training:
         with self._averaged_weights():
             values = validate(
                 self.network,
-                self.codec,
+                self.val_codec,
                 self.val_loader,
                 self.split.val,
                 scoring=self.scoring,

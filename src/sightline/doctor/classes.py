@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from sightline.readers.class_names import _is_slip, _letters
+from sightline.readers.class_names import is_slip, letters_of
 from sightline.records import Dataset
 
 _RARER = 10  # so much rarer than the other, a name that is one slip away is a slip
@@ -28,8 +28,8 @@ def clear_slips(dataset: Dataset) -> dict[int, int]:
     used = np.flatnonzero(counts).tolist()
     for pair in combinations(used, 2):
         rare, often = sorted(pair, key=lambda label: (counts[label], -label))
-        alike = _letters(names[rare]) == _letters(names[often])
-        slip = counts[rare] <= _MOST and counts[rare] * _RARER <= counts[often] and _is_slip(names[rare], names[often])
+        alike = letters_of(names[rare]) == letters_of(names[often])
+        slip = counts[rare] <= _MOST and counts[rare] * _RARER <= counts[often] and is_slip(names[rare], names[often])
         if (alike or slip) and counts[found.get(rare, rare)] <= counts[often]:
             found[rare] = often
     for label in found:  # of three spellings all become the most frequent

@@ -93,13 +93,13 @@ def to_onnx(network: nn.Module, codec: Codec, experiment: Experiment) -> bytes:
     rest = copy.deepcopy(PixelsToAnswer(network, codec, experiment)).eval()
     outputs = OUTPUTS["points" if experiment.codec.finds == "points" else "boxes"]
     try:
-        with _quiet():
+        with quiet():
             condition, averaged, interpolated = _resampling(input_hw, channels)
             given = {"pixels": torch.zeros(1, channels, *input_hw), **_example(channels)}
             answer = _traced(rest, given, outputs)
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
-            f"Recipe '{experiment.recipe}' cannot be exported: {_reason(error)}. Its network or decoder has an "
+            f"Recipe '{experiment.recipe}' cannot be exported: {reason_of(error)}. Its network or decoder has an "
             "operation that ONNX cannot express; `sightline pieces` lists others to train with."
         ) from error
     parts = Parts(condition=condition, if_true=averaged, if_false=interpolated, rest=answer)
@@ -145,7 +145,7 @@ def _traced(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[s
     return program.model_proto
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of the innermost cause."""
     while error.__cause__ is not None:
         error = error.__cause__
@@ -154,7 +154,7 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the exporter's warnings about its own workings."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]

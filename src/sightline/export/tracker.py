@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sightline.codecs.protocol import Codec
 from sightline.devices import machine
 from sightline.errors import MissingExtra, UserError
-from sightline.export.graph import OPSET, _quiet, _reason
+from sightline.export.graph import OPSET, quiet, reason_of
 from sightline.export.tracker_parity import compare_stages, refusal
 from sightline.export.translations import translations
 from sightline.model import Locator
@@ -230,7 +230,7 @@ def _graph(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str],
     # The tracer wants the shapes of what `*past` takes as one.
     open_shapes = (shapes[0], shapes[1:])[: len(inputs)] if batch else None
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 module.eval(),
                 tuple(inputs.values()),
@@ -244,7 +244,7 @@ def _graph(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str],
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
-            f"Recipe '{recipe}' cannot be exported: {_reason(error)}. Its network or decoder has an operation that "
+            f"Recipe '{recipe}' cannot be exported: {reason_of(error)}. Its network or decoder has an operation that "
             "ONNX cannot express; `sightline pieces` lists others to train with."
         ) from error
     assert program is not None

@@ -128,6 +128,11 @@ def refusal(compared: Compared) -> str | None:
             told.append(
                 f"a probability of the {name} stage differs by {parity.largest_score:.4f}, allowed {MOST_SCORE}"
             )
+        if not parity.placed:
+            told.append(
+                f"the {name} stage sees the point in none of the frames, so places could not be compared: give --data "
+                "whose frames show it, or train longer"
+            )
     return "; ".join(told) or None
 
 

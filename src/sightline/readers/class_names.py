@@ -64,13 +64,13 @@ def _check_names(
     used = [index for index, count in enumerate(counts) if count]
     alike: dict[str, list[int]] = defaultdict(list)
     for index in used:
-        alike[_letters(classes[index])].append(index)
+        alike[letters_of(classes[index])].append(index)
     pairs = [(pair, "differ only in case or spacing") for same in alike.values() for pair in combinations(same, 2)]
     if len(used) <= _MOST_COMPARED:
         for first, second in combinations(used, 2):
             rare, often = sorted((first, second), key=lambda index: counts[index])
             meet = any(part[first] and part[second] for part in parts)
-            if (counts[rare] * _RARER <= counts[often] or not meet) and _is_slip(classes[first], classes[second]):
+            if (counts[rare] * _RARER <= counts[often] or not meet) and is_slip(classes[first], classes[second]):
                 pairs.append(((first, second), "differ by a slip of the pen"))
     for (first, second), how in pairs:
         names = " and ".join(f"'{classes[index]}' ({counts[index]} objects)" for index in (first, second))
@@ -91,14 +91,14 @@ def _check_parts(classes: Sequence[str], *, parts: dict[str, Counter[int]], find
                 findings.warning("box-class-one-part", where, message + _list(names))
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
     """A name without case and separators; what is nothing but separators stays."""
     return re.sub(r"[\s_.-]+", "", name).casefold() or name
 
 
-def _is_slip(first: str, second: str) -> bool:
+def is_slip(first: str, second: str) -> bool:
     """Whether two different names may be one, spelled wrongly; numbers in names are no slips."""
-    a, b = _letters(first), _letters(second)
+    a, b = letters_of(first), letters_of(second)
     if a == b or any(c.isdecimal() for c in a + b):
         return False
     longer = max(len(a), len(b))

@@ -43,6 +43,7 @@ def track_ball_coarse() -> Experiment:
             grey=0.1,
             blur=0.1,
             noise_std=0.03,
+            part_hw=(144, 256),
         ),
         backbone=LightBackboneConfig(widths=(32,), blocks=(2,)),
         neck=NoNeckConfig(),
@@ -74,7 +75,7 @@ def track_ball_fine() -> Experiment:
     """
     coarse = track_ball_coarse()
     augment = coarse.augment.model_copy(
-        update={"shift": 0.0, "scale_min": 0.7, "window_jitter": 0.4, "window_elsewhere": 0.25}
+        update={"shift": 0.0, "scale_min": 0.7, "part_hw": None, "window_jitter": 0.4, "window_elsewhere": 0.25}
     )
     return coarse.model_copy(
         update={

@@ -106,7 +106,7 @@ def _from_onnx(data: bytes, *, path: Path) -> Stored:
         raise _truncated(path) from error
     if card is None:
         raise _foreign(path)
-    _check_version(card, path=path)
+    check_version(card, path=path)
     if (
         checksum is None
         or checksum != sha256(data[:body]).hexdigest().encode()
@@ -121,7 +121,7 @@ def _from_zip(data: bytes, *, path: Path) -> Stored:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if not set(ZIPPED) <= set(archive.namelist()):
                 raise _foreign(path)
-            _check_version(archive.read("card.json"), path=path)
+            check_version(archive.read("card.json"), path=path)
             graph, weights, card, checksum = (archive.read(name) for name in ZIPPED)
     except zipfile.BadZipFile as error:
         # A zip ends with its table of contents: without it the end is missing, else what it points at has changed.
@@ -138,7 +138,7 @@ def _card(text: bytes, *, path: Path, engine: str) -> Card:
     return card
 
 
-def _check_version(card: bytes, *, path: Path) -> None:
+def check_version(card: bytes, *, path: Path) -> None:
     """Before anything else: another version may have another checksum and another card."""
     try:
         values = json.loads(card)

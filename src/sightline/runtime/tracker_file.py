@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline.errors import UserError
 from sightline.files import write_atomically
-from sightline.runtime.artefact_file import _check_version as check_version
+from sightline.runtime.artefact_file import check_version
 
 CONFIG, CARD, RADIUS, CHECKSUM = "tracker.yaml", "card.json", "radius.json", "sha256"
 StageName = Literal["coarse", "fine", "support"]

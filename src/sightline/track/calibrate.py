@@ -1,4 +1,4 @@
-"""A tracker as a whole on labelled clips: what it scores, from which score on a point counts, and how far off it may be.
+"""A tracker as a whole on labelled clips: its score, from which answer on a point counts, how far off it may be.
 
 Its stages were judged one by one, on windows that the truth chose. What a user gets is both together, each frame
 seen with the tracker's own answers behind it. So the validation clips are tracked once with every answer given; the
