@@ -237,5 +237,8 @@ def test_a_training_on_parts_validates_whole_frames(tmp_path: Path) -> None:
 def test_parts_are_refused_where_they_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="part_hw is for clips"):
         override(recipe("track-ball-fine"), sets=["augment.part_hw=[64,64]"])
-    with pytest.raises(UserError, match="larger than"):
-        override(recipe("track-ball-coarse"), sets=["augment.part_hw=[640,640]"])
+
+
+def test_a_part_is_never_larger_than_the_input() -> None:
+    assert AugmentConfig(part_hw=(640, 100)).part_within((288, 512)) == (288, 100)
+    assert AugmentConfig().part_within((288, 512)) is None

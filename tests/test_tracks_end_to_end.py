@@ -22,7 +22,6 @@ pytest.importorskip("av")
 SIZE_HW = (96, 160)
 FRAMES = 12
 SETS = ("train.epochs=1", "train.min_steps=0", "train.batch=8", "data.input_hw=[64,96]", "data.workers=0")
-PART = "augment.part_hw=null"
 
 
 def centre(clip: int, frame: int) -> tuple[float, float]:
@@ -59,7 +58,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sets() -> list[str]:
-    return [part for text in (*SETS, PART) for part in ("--set", text)]
+    return [part for text in SETS for part in ("--set", text)]
 
 
 @pytest.fixture(scope="module")

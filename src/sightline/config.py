@@ -175,6 +175,12 @@ class AugmentConfig(PieceConfig):
         description="points that leave the input: mask them, or draw up to 5 times and then keep the plain crop",
     )
 
+    def part_within(self, input_hw: tuple[int, int]) -> tuple[int, int] | None:
+        """`part_hw`, but no larger than the input; None without parts."""
+        if self.part_hw is None:
+            return None
+        return min(self.part_hw[0], input_hw[0]), min(self.part_hw[1], input_hw[1])
+
     @model_validator(mode="after")
     def _scales_in_order(self) -> AugmentConfig:
         if self.scale_min > self.scale_max:
@@ -278,16 +284,12 @@ class Experiment(PieceConfig):
             raise ValueError("augment.mosaic and augment.iou_crop are for boxes; this recipe finds points")
         if finds != "track" and self.data.crop == "window":
             raise ValueError("data.crop=window is for clips; this recipe finds something in single pictures")
-        if self.augment.part_hw is not None:
-            if finds != "track" or self.data.crop == "window" or self.context.history:
-                raise ValueError(
-                    "augment.part_hw is for clips seen as whole frames (data.crop=image), without past points "
-                    "(context.history=0)"
-                )
-            if any(part > side for part, side in zip(self.augment.part_hw, self.data.input_hw, strict=True)):
-                raise ValueError(
-                    f"augment.part_hw {self.augment.part_hw} is larger than data.input_hw {self.data.input_hw}"
-                )
+        sees_parts = finds == "track" and self.data.crop != "window" and not self.context.history
+        if self.augment.part_hw is not None and not sees_parts:
+            raise ValueError(
+                "augment.part_hw is for clips seen as whole frames (data.crop=image), without past points "
+                "(context.history=0)"
+            )
         if finds != "track" and (self.context.past_frames or self.context.history):
             raise ValueError(
                 f"context {self.context.kind} looks at the past; this recipe's codec is for single pictures"

@@ -157,8 +157,9 @@ class _Training:
             )
         # Parts of the input are trained on in their own units, and the whole input is validated.
         self.val_codec = self.codec
-        if experiment.augment.part_hw is not None:
-            part = experiment.data.model_copy(update={"input_hw": experiment.augment.part_hw})
+        part_hw = experiment.augment.part_within(experiment.data.input_hw)
+        if part_hw is not None:
+            part = experiment.data.model_copy(update={"input_hw": part_hw})
             self.codec = codec_for(experiment.model_copy(update={"data": part, "augment": AugmentConfig()}), self.model)
         # What the loop runs: the model, or behind a frozen backbone only what comes after it.
         self.network = FromFeatures(self.model) if config.cache_features else self.model

@@ -182,9 +182,12 @@ def training_sample(
         record, box = _iou_cropped(record, box, framing.data, rng)
     plain = _crop(box, framing.data)
     drawn = draw_affine(rng, augment, framing.data.input_hw) @ plain
-    if augment.part_hw is not None:
-        drawn = _part_of(record, drawn, framing.data.input_hw, augment, rng) @ drawn
-        framing = replace(framing, data=framing.data.model_copy(update={"input_hw": augment.part_hw}))
+    part_hw = augment.part_within(framing.data.input_hw)
+    if part_hw is not None:
+        drawn = (
+            _to_part(record, drawn, framing.data.input_hw, part_hw, elsewhere=augment.part_elsewhere, rng=rng) @ drawn
+        )
+        framing = replace(framing, data=framing.data.model_copy(update={"input_hw": part_hw}))
     if augment.leaving == "retry":
         drawn = _retried(record, drawn, plain, framing, augment, rng)
     twins = framing.skeleton.flip_index if drawn.is_mirrored and augment.flip_swaps_twins else None
@@ -207,16 +210,21 @@ def _iou_cropped(record: Record, box: Box, data: DataConfig, rng: np.random.Gene
     return replace(record, objects=kept), shown
 
 
-def _part_of(
-    record: Record, drawn: Affine, input_hw: tuple[int, int], augment: AugmentConfig, rng: np.random.Generator
+def _to_part(
+    record: Record,
+    drawn: Affine,
+    input_hw: tuple[int, int],
+    part_hw: tuple[int, int],
+    *,
+    elsewhere: float,
+    rng: np.random.Generator,
 ) -> Affine:
-    """The shift from the input to a part of it: one with the point, or any, by `augment.part_elsewhere`."""
-    assert augment.part_hw is not None
-    part_wh = np.array(augment.part_hw[::-1], dtype=np.float64)
+    """The shift from the input to a part of it: with the probability `elsewhere` any, else one with the point."""
+    part_wh = np.array(part_hw[::-1], dtype=np.float64)
     room = np.array(input_hw[::-1]) - part_wh
     corner = rng.random(2) * room
     place = rng.random(2) * part_wh
-    if rng.random() >= augment.part_elsewhere and record.visible[0]:
+    if rng.random() >= elsewhere and record.visible[0]:
         corner = np.clip(drawn.points(record.points_xy)[0] - place, 0.0, room)
     return translation(-corner[0], -corner[1])
 

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from track_runs import clip_records, flight, settings
+from scored_tracks import clip_records, flight, settings
 
 from sightline.cli import app
 from sightline.errors import UserError

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from chromium import PROGRAM, Chromium
-from track_runs import make_track_run
+from scored_tracks import make_track_run
 
 from sightline.report.page import render, write_report
 from sightline.report.run_folder import read_run_folder

@@ -190,7 +190,7 @@ def test_mistakes_are_told_before_anything_is_written(
         ([coarse, video, "--mode", "smart"], "mode smart needs a fine stage. Give --fine RUN, or use mode stream."),
         ([coarse, video, "--support", fine], "--support is a second fine stage, and there is no first one"),
         ([tmp_path / "nowhere", video], "nowhere is not there. Give a tracker's folder"),
-        ([video, video], "is a file. Give a tracker's folder"),
+        ([video, video], "is no exported tracker"),
         ([tmp_path / "empty", video], "is no run folder"),
         ([damaged, video], "Did you mean 'fine'?"),
         ([tracker_folder, tmp_path / "no.mp4"], "There is no video"),
