@@ -82,6 +82,7 @@ class Parts(nn.Module):
         super().__init__()
         self.backbone = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
         self.neck = nn.Identity()
+        self.context = nn.Identity()
         self.head = nn.Linear(2, 2)
 
 

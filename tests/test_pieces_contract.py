@@ -21,6 +21,7 @@ from sightline.errors import PieceMismatch
 from sightline.heads import HEADS, HeadConfig
 from sightline.heads.heatmap import HeatmapHeadConfig
 from sightline.heads.mlp import MlpHeadConfig
+from sightline.heads.one_box import BranchConfig
 from sightline.model import Locator, build
 from sightline.necks import NECKS, NeckConfig
 from sightline.necks.gap import GapNeckConfig
@@ -48,9 +49,20 @@ def members(union: object) -> set[type]:
     return set(typing.get_args(typing.get_args(union)[0]))
 
 
+# Behind a neck that keeps every place, a thousand units a place would take gigabytes.
+NARROW: dict[tuple[str, str], dict[str, object]] = {
+    ("head", "track-mlp"): {"hidden": (8,)},
+    ("head", "track-split"): {"trunk": (8,), "branch": 8},
+    ("head", "one-box"): {
+        "class_branch": BranchConfig(widths=(8,)),
+        "box_branch": BranchConfig(widths=(8,)),
+    },
+}
+
+
 def small(slot: str, key: str) -> PieceConfig:
-    """A piece that needs no weights."""
-    config = PIECES[slot][key]()
+    """A piece that needs no weights, and few of its own."""
+    config = PIECES[slot][key]().model_copy(update=NARROW.get((slot, key), {}))
     return config.model_copy(update={"weights": "none"}) if "weights" in type(config).model_fields else config
 
 

@@ -7,15 +7,15 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from conftest import Ran
 from sightline.video.writer import VideoWriter
 
-Cli = Callable[..., Ran]
+Cli = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
 pytest.importorskip("av")
 
