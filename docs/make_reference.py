@@ -38,11 +38,14 @@ SECTIONS = (
     ("train", "TrainConfig"),
     ("evaluate", "EvaluateConfig"),
 )
-SLOTS = (("backbone", "backbones"), ("neck", "necks"), ("head", "heads"), ("codec", "codecs"))
+SLOTS = (
+    ("backbone", "backbones"), ("neck", "necks"), ("context", "context"), ("head", "heads"), ("codec", "codecs"),
+)  # fmt: skip
 # The tree in README shows folders in this order behind the plain files of the package.
 FOLDERS = (
-    "readers", "skeletons", "drawn", "backbones", "necks", "heads", "anchors", "assign", "codecs", "metrics",
-    "evaluate", "recipes", "writers", "report", "bench", "cli",
+    "readers", "skeletons", "video", "drawn", "backbones", "necks", "context", "heads", "anchors", "assign", "codecs",
+    "metrics", "evaluate", "recipes", "writers", "report", "track", "runtime", "export", "compare", "doctor", "bench",
+    "cli",
 )  # fmt: skip
 
 
@@ -280,7 +283,7 @@ def _pieces() -> list[str]:
     for slot, folder in SLOTS:
         parts.append(f"### {slot}")
         known = {name: node for path in sorted((SOURCE / folder).glob("*.py")) for name, node in _classes(path).items()}
-        pieces = {key: known[name] for key, name in _table(SOURCE / folder / "__init__.py", folder.upper()).items()}
+        pieces = {key: known[name] for key, name in _table(SOURCE / folder / "__init__.py", f"{slot.upper()}S").items()}
         for key, node in pieces.items():
             parts += [f"#### {slot} = {key}", _summary(node), *_fields(node)]
         for name, node in _parts_of(list(pieces.values())).items():

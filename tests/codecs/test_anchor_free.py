@@ -327,6 +327,7 @@ def coloured_rectangles() -> tuple[Tensor, Truth]:
     return images, Truth.of_boxes(boxes, labels, valid)
 
 
+@pytest.mark.slow
 def test_four_pictures_are_learnt_by_heart() -> None:
     images, truth = coloured_rectangles()
     layers = tuple(ConvLayer(channels=c, stride=2, padding=1, norm=True) for c in (16, 32, 48))
