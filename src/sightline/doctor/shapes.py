@@ -95,7 +95,7 @@ def _unexplained(apart: np.ndarray, seen: np.ndarray) -> np.ndarray:
     rows = np.concatenate([tame.real, tame.imag], axis=1)  # [N, 2K]
     values, vectors = np.linalg.eigh(rows.T @ rows)
     ways = vectors[:, np.argsort(values)[-count:]]  # [2K, ways]
-    full = np.concatenate([apart.real, apart.imag], axis=1)
+    full = np.concatenate([np.real(apart), np.imag(apart)], axis=1)
     weight, left = seen.astype(np.float64), apart
     ridge = 1e-3 * np.eye(count)
     for _ in range(4):
