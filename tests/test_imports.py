@@ -14,7 +14,7 @@ PACKAGE = SOURCE / "sightline"
 
 # The one list. A file or folder imports only from those before it (and, in a folder, from its own files).
 LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
-    "errors records geometry types files image_headers images video view scan skeletons readers splits drawn "
+    "errors settings records geometry types files image_headers images video view scan skeletons readers splits drawn "
     "iou_crop pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic loader "
     "model inspect fold metrics checkpoint devices infer evaluate optim start feature_store features train "
     "writers report recipes data_fit prepare pipeline tasks answers runtime predict predict_files speed track "
@@ -22,8 +22,8 @@ LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
 ).split()
 
 WITHOUT_TORCH = (
-    "errors", "records", "geometry", "files", "image_headers", "images", "video.source", "scan", "skeletons",
-    "readers", "splits", "drawn.faces", "drawn.rallies", "drawn.rally_folder", "metrics.points", "writers",
+    "errors", "settings", "records", "geometry", "files", "image_headers", "images", "video.source", "scan",
+    "skeletons", "readers", "splits", "drawn.faces", "drawn.rallies", "drawn.rally_folder", "metrics.points", "writers",
     "report.page", "view", "evaluate", "task_data", "answers", "runtime", "doctor", "compare.comparison",
     "compare.table", "compare.journey", "track.artefact_stage", "cli",
 )  # fmt: skip

@@ -74,6 +74,12 @@ class RunFolder:
         """Score thresholds by class, chosen on the validation part."""
         return self.path / "thresholds.json"
 
+    def validation_ids(self) -> set[str]:
+        """The names of the records that the run kept for validation; none where it has not divided its data yet."""
+        if not self.split.is_file():
+            return set()
+        return set(json.loads(self.split.read_text(encoding="utf-8"))["val"])
+
     def load_thresholds(self) -> dict[str, float]:
         """The run's score thresholds by class; none where the task has none or the training has not ended.
 

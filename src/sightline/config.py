@@ -32,6 +32,7 @@ from sightline.heads import HEADS, HeadConfig
 from sightline.necks import NECKS, NeckConfig
 from sightline.pieces import PieceConfig
 from sightline.records import Skeleton
+from sightline.settings import pair, scalar
 
 PIECES: dict[str, Mapping[str, type[PieceConfig]]] = {
     "backbone": BACKBONES,
@@ -320,37 +321,16 @@ def override(experiment: Experiment, *, use: Sequence[str] = (), sets: Sequence[
     """
     values = experiment.model_dump(mode="json")
     for text in use:
-        slot, piece = _pair(text, "--use", "neck=fpn")
+        slot, piece = pair(text, option="--use", example="neck=fpn")
         if slot not in PIECES:
             raise unknown_name("piece slot", slot, PIECES)
         if piece not in PIECES[slot]:
             raise unknown_name(slot, piece, PIECES[slot])
         values[slot] = {"kind": piece}
     for text in sets:
-        key, value = _pair(text, "--set", "train.lr=1e-3")
-        _assign(values, key.split("."), _scalar(value), full=key)
+        key, value = pair(text, option="--set", example="train.lr=1e-3")
+        _assign(values, key.split("."), scalar(value), full=key)
     return _validated(values, where="--use/--set")
-
-
-def _pair(text: str, option: str, example: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise UserError(f"{option} {text}: expected KEY=VALUE, for example {option} {example}.")
-    return key.strip(), value.strip()
-
-
-def _scalar(text: str) -> object:
-    """A YAML value; `1e-3` too, which YAML 1.1 reads as text."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text  # its model will judge it
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _assign(values: dict[str, Any], path: Sequence[str], value: object, *, full: str) -> None:

@@ -20,11 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
-from sightline.model import Locator, example_inputs, in_time, without_pretrained
+from sightline.model import PARTS, Locator, example_inputs, in_time, without_pretrained
 from sightline.pieces import spec_of
 from sightline.types import FeatureMaps
 
-PARTS = ("backbone", "neck", "context", "head")
 BYTES = 4  # of a number in single precision
 MB = 2**20
 

@@ -23,6 +23,8 @@ from sightline.heads import HEADS
 from sightline.pieces import HeadShape, fake_images, spec_of
 from sightline.types import FeatureMaps, FeatureSpec, Raw, RawAxes, RawDense, RawHeatmaps, RawTrackMap
 
+PARTS = ("backbone", "neck", "context", "head")  # of a Locator, in the order in which a picture meets them
+
 
 class Locator(nn.Module):
     """images [B, C, H, W] uint8, and the past of frames of clips -> Raw."""

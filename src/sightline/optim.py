@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from sightline.config import TrainConfig
-from sightline.model import Locator
+from sightline.model import PARTS, Locator
 
 ONE_CYCLE_RISE = 0.3  # share of the steps on the way up (Smith 2018; torch's default)
 ONE_CYCLE_START = 1 / 25
@@ -22,7 +22,7 @@ ONE_CYCLE_START = 1 / 25
 def build_optimizer(model: Locator, config: TrainConfig) -> Optimizer:
     """One group for each part and kind of parameter; `base_lr` in a group is its rate at factor 1."""
     groups = []
-    factors = {name: getattr(config, f"{name}_lr") for name in ("backbone", "neck", "context", "head")}
+    factors = {name: getattr(config, f"{name}_lr") for name in PARTS}
     for part, factor in factors.items():
         parameters = [p for p in getattr(model, part).parameters() if p.requires_grad]
         for decayed in (True, False):

@@ -205,7 +205,7 @@ def evaluate_run(
     model.to(device)
     dataset = load_data(data, skip_broken=skip_broken, format=format, runs=run.parent)
     dataset = usable(speaking_of(experiment, dataset), experiment.codec.finds, [])
-    dataset = _validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
+    dataset = validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
     crop = resolve_crop(experiment.data, dataset, experiment.codec.finds)
     experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"crop": crop})})
     evaluation = evaluate(
@@ -234,9 +234,13 @@ def _scored_otherwise(experiment: Experiment, sets: Sequence[str]) -> Experiment
     return override(experiment, sets=sets)
 
 
-def _validation_part(dataset: Dataset, folder: RunFolder) -> Dataset:
-    """The records that the run itself kept for validation, as far as this data set has them."""
-    kept = set(json.loads(folder.split.read_text(encoding="utf-8"))["val"])
+def validation_part(dataset: Dataset, folder: RunFolder) -> Dataset:
+    """The records that the run itself kept for validation, as far as this data set has them.
+
+    Raises:
+        UserError: it has none of them.
+    """
+    kept = folder.validation_ids()
     records = [record for record in dataset.records if record.image_id in kept]
     if not records:
         raise UserError(f"{dataset.root} holds none of the {len(kept)} validation records of {folder.path}.")

@@ -25,7 +25,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
 from sightline.codecs.protocol import Codec
-from sightline.config import AugmentConfig, Experiment
+from sightline.config import Experiment
 from sightline.devices import check_precision, cpu_flags
 from sightline.errors import UserError
 from sightline.evaluate import scoring_for
@@ -160,7 +160,7 @@ class _Training:
         part_hw = experiment.augment.part_within(experiment.data.input_hw)
         if part_hw is not None:
             part = experiment.data.model_copy(update={"input_hw": part_hw})
-            self.codec = codec_for(experiment.model_copy(update={"data": part, "augment": AugmentConfig()}), self.model)
+            self.codec = codec_for(experiment.model_copy(update={"data": part}), self.model)
         # What the loop runs: the model, or behind a frozen backbone only what comes after it.
         self.network = FromFeatures(self.model) if config.cache_features else self.model
         self.wrapped, self.optimizer = fabric.setup(_WithLoss(self.network, self.codec), optimizer)

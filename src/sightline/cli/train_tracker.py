@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +97,14 @@ def train_tracker(name: str, request: Request, *, device: str, folders: Sequence
 def _calibrate(out: Path, dataset: Dataset, *, device: str) -> dict[str, Any]:
     """Let the tracker follow the clips that its coarse stage validated on; write its threshold, radii and score."""
     from sightline.checkpoint import RunFolder, write_json
+    from sightline.pipeline import validation_part
     from sightline.track.calibrate import calibrate
     from sightline.track.config import read_tracker, write_tracker
     from sightline.track.load import Choice, load_parts
     from sightline.track.radius import write_radius
 
     coarse = RunFolder(out / "coarse")
-    kept = set(json.loads(coarse.split.read_text(encoding="utf-8"))["val"])
-    records = [record for record in dataset.records if record.image_id in kept]
+    records = validation_part(dataset, coarse).records
     parts = load_parts(out, Choice(device=device))
     threshold_px = coarse.experiment().evaluate.threshold_px
     found = calibrate(parts.stages, parts.config, records, threshold_px=threshold_px)

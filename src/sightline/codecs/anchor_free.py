@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from sightline.assign.assignment import Assignment, atss, task_aligned
 from sightline.codecs.one_box import CERTAIN, IouKind, overlap
-from sightline.codecs.protocol import BoxCodec, CodecShape
+from sightline.codecs.protocol import CodecShape, PictureCodec
 from sightline.codecs.suppression import suppress
 from sightline.geometry import cell_centres
 from sightline.pieces import CodecPieceConfig, Finds
@@ -78,7 +78,7 @@ class _Positives:
     ignored: Bool[Tensor, "B P"]
 
 
-class AnchorFreeCodec(BoxCodec):
+class AnchorFreeCodec(PictureCodec):
     """encode keeps the truth: who learns what depends on the predictions; loss; decode -> input pixels."""
 
     def __init__(self, config: AnchorFreeCodecConfig, shape: CodecShape) -> None:

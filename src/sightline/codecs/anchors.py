@@ -22,7 +22,7 @@ from sightline.assign.assignment import atss, fixed_iou
 from sightline.codecs.anchor_losses import classes_first, multibox, sigmoid_focal, softmax_focal
 from sightline.codecs.anchor_rules import AnchorsConfig, plain_rule
 from sightline.codecs.one_box import overlap
-from sightline.codecs.protocol import BoxCodec, CodecShape
+from sightline.codecs.protocol import CodecShape, PictureCodec
 from sightline.codecs.suppression import suppress
 from sightline.errors import UserError
 from sightline.pieces import CodecPieceConfig, Finds
@@ -133,7 +133,7 @@ class AnchorTarget:
     boxes_xyxy: Float[Tensor, "M 4"]
 
 
-class AnchorsCodec(BoxCodec):
+class AnchorsCodec(PictureCodec):
     """encode matches anchors with objects; loss; decode -> input pixels."""
 
     def __init__(self, config: AnchorsCodecConfig, shape: CodecShape) -> None:

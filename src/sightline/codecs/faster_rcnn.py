@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sightline.anchors.offsets import from_offsets, to_offsets
 from sightline.assign.assignment import fixed_iou
-from sightline.codecs.protocol import BoxCodec, CodecShape
+from sightline.codecs.protocol import CodecShape, PictureCodec
 from sightline.codecs.suppression import suppress
 from sightline.geometry import box_areas, intersections, pairwise_iou
 from sightline.heads.faster_rcnn import RPN_VARIANCES, RawTwoStage
@@ -63,7 +63,7 @@ class FasterRcnnCodecConfig(CodecPieceConfig):
         return FasterRcnnCodec(self, shape)
 
 
-class FasterRcnnCodec(BoxCodec):
+class FasterRcnnCodec(PictureCodec):
     """encode keeps the truth: who learns what depends on the proposals; loss; decode -> input pixels."""
 
     def __init__(self, config: FasterRcnnCodecConfig, shape: CodecShape) -> None:

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.codecs.protocol import BoxCodec, CodecShape, masked_mean
+from sightline.codecs.protocol import CodecShape, PictureCodec, masked_mean
 from sightline.errors import UserError
 from sightline.geometry import box_areas
 from sightline.pieces import CodecPieceConfig, Finds
@@ -55,7 +55,7 @@ class OneBoxTarget:
     counts: Bool[Tensor, "B"]
 
 
-class OneBoxCodec(BoxCodec):
+class OneBoxCodec(PictureCodec):
     """encode -> fractions; loss; decode -> input pixels."""
 
     def __init__(self, config: OneBoxCodecConfig, shape: CodecShape) -> None:

@@ -99,12 +99,12 @@ class PointCodec:
         """The loss is the same from first to last."""
 
 
-class BoxCodec:
-    """What most codecs of boxes share."""
+class PictureCodec:
+    """What codecs share whose loss is a mean over pictures: those of boxes, and of tracks."""
 
     def weight(self, truth: Truth) -> Tensor:
-        """The pictures: one without any object counts too, as all of it is background."""
-        return torch.tensor(len(truth), device=truth.valid.device)
+        """The pictures: one where there is nothing to find counts too."""
+        return torch.tensor(len(truth), device=truth.visible.device)
 
     def set_progress(self, share: float) -> None:
         """The loss is the same from first to last."""

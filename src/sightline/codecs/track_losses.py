@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from sightline.codecs.protocol import CodecShape
+from sightline.codecs.protocol import CodecShape, PictureCodec
 from sightline.errors import UserError
 from sightline.pieces import CodecPieceConfig, Finds
 from sightline.types import Points, Truth
@@ -56,8 +56,8 @@ class TrackTarget:
     visible: Bool[Tensor, "B"]
 
 
-class TrackCodec:
-    """encode, weight and progress; the parts of the loss."""
+class TrackCodec(PictureCodec):
+    """encode and progress; the parts of the loss."""
 
     def __init__(self, config: TrackCodecConfig, shape: CodecShape) -> None:
         self.settings = config
@@ -71,10 +71,6 @@ class TrackCodec:
         visible = truth.visible[:, 0]
         xy = truth.points_xy[:, 0] / truth.points_xy.new_tensor(self.size_xy)
         return TrackTarget(xy=xy * visible.unsqueeze(1).to(xy.dtype), visible=visible)
-
-    def weight(self, truth: Truth) -> Tensor:
-        """The pictures: that a point is not visible counts too."""
-        return torch.tensor(len(truth), device=truth.visible.device)
 
     def set_progress(self, share: float) -> None:
         """Sets the weight of the visibility for the warm-up."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from sightline.codecs import gaussian
 from sightline.codecs.peaks import Decoder, decode_maps
-from sightline.codecs.protocol import CodecShape
+from sightline.codecs.protocol import CodecShape, PictureCodec
 from sightline.pieces import CodecPieceConfig, Finds
 from sightline.types import Points, RawTrackMap, Truth
 
@@ -48,7 +48,7 @@ class TrackPeakTarget:
     visible: Tensor
 
 
-class TrackPeakCodec:
+class TrackPeakCodec(PictureCodec):
     """encode -> factors; loss of place and visibility; decode the peak."""
 
     def __init__(self, config: TrackPeakCodecConfig, shape: CodecShape) -> None:
@@ -64,13 +64,6 @@ class TrackPeakCodec:
             for count, stride, axis in ((columns, self.stride_xy[0], 0), (rows, self.stride_xy[1], 1))
         )
         return TrackPeakTarget(x=x, y=y, visible=truth.visible[:, 0])
-
-    def weight(self, truth: Truth) -> Tensor:
-        """The frames: one without a visible point counts too."""
-        return torch.tensor(len(truth), device=truth.visible.device)
-
-    def set_progress(self, share: float) -> None:
-        """The loss is the same from first to last."""
 
     def loss(self, raw: RawTrackMap, target: TrackPeakTarget) -> Tensor:
         """Mean over frames: cross-entropy of the place where the point is visible, and log loss of visibility."""

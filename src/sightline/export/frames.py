@@ -77,7 +77,7 @@ def find_frames(folder: RunFolder, experiment: Experiment, *, data: Path | None,
     view = experiment.data.model_copy(update={"crop": crop})
     chosen = spread(dataset.records, count)
     frames = [Frame(path=r.path, area=base_box(r, r.size_hw or read_size(r.path), view)) for r in chosen]
-    kept = _validation_ids(folder)
+    kept = folder.validation_ids()
     records = [record for record in dataset.records if record.image_id in kept] or list(dataset.records)
     return Frames(frames=tuple(frames), records=tuple(records), data=view, source=dataset.root.name)
 
@@ -99,9 +99,3 @@ def _own_data(folder: RunFolder) -> tuple[Path, str | None]:
     if not told.get("root") or not root.exists():
         raise UserError(f"The data that {folder.path} was trained on are gone ({root}). {needed}")
     return root, told.get("format")
-
-
-def _validation_ids(folder: RunFolder) -> set[str]:
-    if not folder.split.is_file():
-        return set()
-    return set(json.loads(folder.split.read_text(encoding="utf-8"))["val"])

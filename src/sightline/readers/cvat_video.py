@@ -19,7 +19,7 @@ from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.clip_assemble import ClipDraft, Place, assemble_clips
 from sightline.readers.footage import Footage, find_footage, footage_of, only, videos_named
-from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks
+from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
 from sightline.readers.texts import is_finite, number, read_start, split_of_name
 from sightline.readers.xml_nodes import Node, read_nodes, xml_files
 from sightline.records import Dataset, Skeleton
@@ -164,22 +164,8 @@ def _labelled_frames(meta: Node, footage: Footage, *, where: str, findings: Find
 
 def _keyframes(track: Node, *, where: str, findings: Findings) -> list[Keyframe]:
     """The frames of a track that can be understood; the others become errors."""
-    found: dict[int, Keyframe] = {}
-    for node in track.children:
-        if node.tag not in _SHAPES:
-            continue
-        source = f"{where}:{node.line}"
-        try:
-            keyframe = _keyframe(node)
-        except LabelError as bad:
-            findings.error(bad.id, source, str(bad))
-            continue
-        if keyframe.number in found:
-            message = f"frame {keyframe.number} is there twice in this track; the first is kept"
-            findings.error("frame-duplicated", source, message)
-            continue
-        found[keyframe.number] = keyframe
-    return list(found.values())
+    nodes = ((node, f"{where}:{node.line}") for node in track.children if node.tag in _SHAPES)
+    return read_keyframes(nodes, _keyframe, counts_from=0, inside="this track", findings=findings)
 
 
 def _keyframe(node: Node) -> Keyframe:

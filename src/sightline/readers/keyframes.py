@@ -5,11 +5,12 @@ In: key frames. Out: places, linearly interpolated. Next: cvat_video.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
-from sightline.readers.assemble import Findings
+from sightline.readers.assemble import Findings, LabelError
 from sightline.readers.clip_assemble import FrameLabel, Place
 
 
@@ -35,6 +36,41 @@ class Track:
 
     keyframes: Sequence[Keyframe]
     source: str
+
+
+Entry = TypeVar("Entry")
+
+
+def read_keyframes(
+    entries: Iterable[tuple[Entry, str]],
+    read: Callable[[Entry], Keyframe],
+    *,
+    counts_from: int,
+    inside: str,
+    findings: Findings,
+) -> list[Keyframe]:
+    """The key frames that can be understood, each frame once; the others become errors.
+
+    Args:
+        entries: what the label file has for each, and where that stands.
+        read: raises LabelError where it does not understand one.
+        counts_from: the number that the format gives the first frame.
+        inside: "this track", as the messages call where they stand.
+        findings: takes the errors.
+    """
+    found: dict[int, Keyframe] = {}
+    for entry, source in entries:
+        try:
+            keyframe = read(entry)
+        except LabelError as bad:
+            findings.error(bad.id, source, str(bad))
+            continue
+        if keyframe.number in found:
+            message = f"frame {keyframe.number + counts_from} is there twice in {inside}; the first is kept"
+            findings.error("frame-duplicated", source, message)
+            continue
+        found[keyframe.number] = keyframe
+    return list(found.values())
 
 
 def places(track: Track, *, end: int) -> dict[int, Place]:

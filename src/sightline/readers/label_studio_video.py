@@ -20,7 +20,7 @@ from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.clip_assemble import ClipDraft, assemble_clips
 from sightline.readers.footage import Footage, footage_of_video, only, videos_named
 from sightline.readers.json_stream import Entry, json_files, mentions, read_items
-from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks
+from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
 from sightline.readers.texts import is_finite
 from sightline.records import Dataset, Skeleton
 from sightline.video.library import VIDEO_SUFFIXES, VideoError
@@ -174,19 +174,8 @@ def _check_length(value: Mapping[str, object], footage: Footage, *, source: str,
 
 
 def _keyframes(sequence: Sequence[object], *, source: str, findings: Findings) -> list[Keyframe]:
-    found: dict[int, Keyframe] = {}
-    for entry in sequence:
-        try:
-            keyframe = _keyframe(entry)
-        except LabelError as bad:
-            findings.error(bad.id, source, str(bad))
-            continue
-        if keyframe.number in found:
-            message = f"frame {keyframe.number + 1} is there twice in a sequence; the first is kept"
-            findings.error("frame-duplicated", source, message)
-            continue
-        found[keyframe.number] = keyframe
-    return list(found.values())
+    entries = ((entry, source) for entry in sequence)
+    return read_keyframes(entries, _keyframe, counts_from=1, inside="a sequence", findings=findings)
 
 
 def _keyframe(entry: object) -> Keyframe:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sightline.errors import UserError, unknown_name
 from sightline.files import write_atomically
+from sightline.settings import pair, scalar
 
 TRACKER_FILE = "tracker.yaml"
 Mode = Literal["calib", "fast", "smart", "stream"]
@@ -145,10 +146,8 @@ def changed(config: ZoomConfig, *, sets: Sequence[str] = (), updates: Mapping[st
     """
     values = config.model_dump(mode="json") | dict(updates or {})
     for text in sets:
-        key, sign, value = text.partition("=")
-        if not sign or not key:
-            raise UserError(f"--set {text}: expected KEY=VALUE, for example --set jump=0.04.")
-        values[key.strip()] = _scalar(value.strip())
+        key, value = pair(text, option="--set", example="jump=0.04")
+        values[key] = scalar(value)
     return _validated(values, where="--set" if sets else "The tracker's settings")
 
 
@@ -188,20 +187,6 @@ def write_tracker(folder: Path, config: ZoomConfig) -> Path:
     path = folder / TRACKER_FILE
     write_atomically(path, config.to_yaml())
     return path
-
-
-def _scalar(text: str) -> object:
-    """A YAML value; `1e-3` too, which YAML 1.1 reads as text."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text  # its field will judge it
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _validated(values: dict[str, Any], *, where: str) -> ZoomConfig:
