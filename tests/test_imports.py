@@ -14,18 +14,24 @@ PACKAGE = SOURCE / "sightline"
 
 # The one list. A file or folder imports only from those before it (and, in a folder, from its own files).
 LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
-    "errors settings records geometry types files image_headers images video view scan skeletons readers splits drawn "
-    "iou_crop pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic loader "
-    "model inspect fold metrics checkpoint devices infer evaluate optim start feature_store features train "
-    "writers report recipes data_fit prepare pipeline tasks answers runtime predict predict_files speed track "
-    "compare export doctor bench terminal cli __main__"
+    "errors settings files shard_cache members records geometry types image_headers images video view scan "
+    "shards skeletons readers stratify splits drawn "
+    "iou_crop pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic "
+    "shard_order loader "
+    "model inspect fold metrics calibration checkpoint devices processes infer evaluate optim start feature_store "
+    "features train "
+    "writers report recipes data_fit prepare pipeline tasks answers runtime predict predict_files speed track bulk "
+    "compare audit sweep sinks small_data export doctor labelling bench terminal cli __main__"
 ).split()
 
 WITHOUT_TORCH = (
     "errors", "settings", "records", "geometry", "files", "image_headers", "images", "video.source", "scan",
     "skeletons", "readers", "splits", "drawn.faces", "drawn.rallies", "drawn.rally_folder", "metrics.points", "writers",
+    "calibration.fit", "calibration.told",
     "report.page", "view", "evaluate", "task_data", "answers", "runtime", "doctor", "compare.comparison",
-    "compare.table", "compare.journey", "track.artefact_stage", "cli",
+    "compare.table", "compare.journey", "track.artefact_stage", "sweep.storage", "sweep.tried", "sweep.claims",
+    "processes", "sinks.live", "sinks.runs", "labelling.next", "labelling.merge", "shards.write", "shards.remote",
+    "bulk.part", "bulk.on_ray", "bulk.run", "cli",
 )  # fmt: skip
 
 

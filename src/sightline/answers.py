@@ -97,6 +97,8 @@ def _prediction(finder: Finder, task: Task, image: np.ndarray) -> Prediction | B
         visible=np.ones(len(found.points_xy), dtype=bool),
         box_xyxy=used,
         box_source=task.box_source if used is not None else "whole image",
+        probability=found.probability,
+        radius_px=found.radius_px,
     )
 
 

@@ -6,6 +6,7 @@
     metrics.jsonl      one line a logged step
     best.safetensors   weights of the best validation
     thresholds.json    boxes: the score from which on a detection of a class counts
+    calibration.json   points and boxes: from scores to probabilities, and radii or margins
     last.safetensors   everything a resume needs: weights, averages, optimiser, position
     evaluation/        tables, predictions, pictures' heatmaps
     report.html
@@ -28,6 +29,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sightline.calibration.file import CALIBRATION_FILE, Calibration, read_calibration
 from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
 from sightline.files import write_atomically
@@ -73,6 +75,20 @@ class RunFolder:
     def thresholds(self) -> Path:
         """Score thresholds by class, chosen on the validation part."""
         return self.path / "thresholds.json"
+
+    @property
+    def calibration(self) -> Path:
+        """Probabilities and radii or margins, fitted on the validation part."""
+        return self.path / CALIBRATION_FILE
+
+    def load_calibration(self, experiment: Experiment) -> Calibration | None:
+        """The run's calibration; None where the task has none, or the run is from before there were any.
+
+        Raises:
+            UserError: the file is damaged, or of another run.
+        """
+        names = experiment.classes if experiment.codec.finds != "points" else experiment.skeleton.names
+        return read_calibration(self.calibration, names=names)
 
     def validation_ids(self) -> set[str]:
         """The names of the records that the run kept for validation; none where it has not divided its data yet."""
@@ -167,10 +183,24 @@ def save_state(
 def load_state(
     path: Path, *, model: nn.Module, averaged: Mapping[str, Tensor] | None, optimizer: Optimizer
 ) -> Progress:
-    """Put a saved state back; tensors are copied into the ones that exist.
+    """Put a saved state back; as `read_state` and `restore`."""
+    return restore(read_state(path), model=model, averaged=averaged, optimizer=optimizer)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """What a state file holds; `path` is for messages."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    progress: Progress
+
+
+def read_state(path: Path) -> State:
+    """Read what `save_state` wrote.
 
     Raises:
-        UserError: there is no state, it is damaged, or it belongs to another experiment.
+        UserError: there is no state, or it is damaged.
     """
     if not path.is_file():
         raise UserError(f"There is nothing to resume: {path} does not exist.")
@@ -180,21 +210,30 @@ def load_state(
             progress = Progress(**json.loads(file.metadata()["progress"]))
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is damaged ({error}); it cannot be resumed. Start the run again.") from error
+    return State(path=path, tensors=tensors, progress=progress)
+
+
+def restore(state: State, *, model: nn.Module, averaged: Mapping[str, Tensor] | None, optimizer: Optimizer) -> Progress:
+    """Copy a state's tensors into the ones that exist.
+
+    Raises:
+        UserError: it belongs to another experiment.
+    """
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "averaged": {}, "optimizer": {}}
-    for key, value in tensors.items():
+    for key, value in state.tensors.items():
         part, _, name = key.partition(".")
         parts[part][name] = value
     try:
         model.load_state_dict(parts["model"])
     except RuntimeError as error:
-        raise UserError(f"{path} belongs to another experiment: {error}") from error
+        raise UserError(f"{state.path} belongs to another experiment: {error}") from error
     with torch.no_grad():
         for name, value in (averaged or {}).items():
             value.copy_(parts["averaged"][name])
     saved = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
+    slots: dict[int, dict[str, Tensor]] = {}
     for key, value in parts["optimizer"].items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
-    return progress
+        slots.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": slots, "param_groups": saved["param_groups"]})
+    return state.progress

@@ -121,6 +121,11 @@ class DataConfig(PieceConfig):
         default="auto", description="loader processes; auto: one on 2 cores, at most 8"
     )
     cache_mb: int = Field(default=1024, ge=0, description="decoded pictures kept in memory up to this size")
+    shard_window: PositiveInt | None = Field(
+        default=None,
+        description="shards: shuffle them, and the records of so many together; 8 where they are fetched "
+        "(sightline remote), else all records of all shards",
+    )
 
 
 class AugmentConfig(PieceConfig):

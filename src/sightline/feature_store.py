@@ -132,26 +132,29 @@ def _size(entry: Path) -> int:
     return sum(file.stat().st_size for file in entry.iterdir()) if entry.is_dir() else 0
 
 
-def load_or_compute(part: Part, *, layout: Layout, rows_of: RowsOf) -> list[View]:
-    """All views of a part, from disk where they are there.
+def compute_missing(wanted: Sequence[tuple[Part, int]], *, layout: Layout, rows_of: RowsOf) -> None:
+    """Compute what is not on disk yet of some views, each of a part.
 
     Raises:
         UserError: they cannot be written.
     """
-    if part.entry.is_dir():
-        _tidy(part.entry)
-    sample_at: SampleAt | None = None
-    found: list[View] = []
-    for number in range(part.views):
-        view = _read(part, number, layout)
-        if view is None:
-            sample_at = sample_at or part.make_samples()
+    samples: dict[Path, SampleAt] = {}
+    for part, number in wanted:
+        if part.entry.is_dir():
+            _tidy(part.entry)
+        if _read(part, number, layout) is None:
+            if part.entry not in samples:
+                samples = {part.entry: part.make_samples()}  # the pictures of one part are in memory at a time
             _log.info("computing features: view %d of %d of %d records", number + 1, part.views, part.count)
-            _write(part, number, layout=layout, rows_of=rows_of, sample_at=sample_at)
-            view = _read(part, number, layout)
-            assert view is not None, f"{part.entry}: view {number} was written a moment ago"
-        found.append(view)
-    return found
+            _write(part, number, layout=layout, rows_of=rows_of, sample_at=samples[part.entry])
+
+
+def load(part: Part, *, layout: Layout) -> list[View]:
+    """All views of a part, which are on disk."""
+    found = [_read(part, number, layout) for number in range(part.views)]
+    missing = [number for number, view in enumerate(found) if view is None]
+    assert not missing, f"{part.entry}: views {missing} were written a moment ago"
+    return [view for view in found if view is not None]
 
 
 def _tidy(entry: Path) -> None:

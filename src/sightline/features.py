@@ -22,10 +22,12 @@ from torch import Tensor, nn
 
 from sightline.config import Experiment
 from sightline.errors import UserError
-from sightline.feature_store import KEY_BYTES, Layout, Part, SampleAt, View, load_or_compute, make_room
-from sightline.loader import EpochSampler, Pictures, PlainSamples, TrainingSamples
+from sightline.feature_store import KEY_BYTES, Layout, Part, SampleAt, compute_missing, load, make_room
+from sightline.loader import EpochSampler, Pictures, PlainSamples, TrainingSamples, shared_batches
+from sightline.members import read_file
 from sightline.model import Locator
 from sightline.pieces import fake_maps
+from sightline.processes import ALONE, Group
 from sightline.records import Record
 from sightline.splits import Split
 from sightline.transforms import Framing
@@ -91,7 +93,7 @@ class CachedFeatures:
     """
 
     def __init__(
-        self, network: FromFeatures, experiment: Experiment, split: Split, *, folder: Path, world: int = 1
+        self, network: FromFeatures, experiment: Experiment, split: Split, *, folder: Path, group: Group = ALONE
     ) -> None:
         """Find the features on disk, or compute there what is missing.
 
@@ -100,7 +102,7 @@ class CachedFeatures:
             experiment: resolved.
             split: scanned records.
             folder: where entries lie; runs may share it.
-            world: processes that share a batch.
+            group: the processes that share a batch; each computes some of the views.
 
         Raises:
             UserError: not cacheable, or more than `train.cache_mb` or the disk can take; before anything is written.
@@ -109,16 +111,19 @@ class CachedFeatures:
         assert experiment.augment.views is not None
         key = _base_key(network, experiment)
         parts = (
-            _training_part(experiment, split.train, folder=folder, key=key, world=world),
+            _training_part(experiment, split.train, folder=folder, key=key, world=group.place.world),
             _plain_part(experiment, split.val, folder=folder, key=key),
         )
         need = sum(part.views * part.count for part in parts) * network.layout.numbers * 4
-        make_room(folder, need=need, limit_mb=experiment.train.cache_mb, keep=[part.entry for part in parts])
-        loaded: list[list[View]] = [
-            load_or_compute(part, layout=network.layout, rows_of=network.rows) for part in parts
-        ]
-        self.train, self.plain = loaded[0], loaded[1][0]
-        self.evaluate_batch = experiment.evaluate.batch
+        every = [(part, number) for part in parts for number in range(part.views)]
+        for rank, world in group.shares():
+            if rank == 0:
+                make_room(folder, need=need, limit_mb=experiment.train.cache_mb, keep=[part.entry for part in parts])
+            group.wait()
+            compute_missing(every[rank::world], layout=network.layout, rows_of=network.rows)
+            group.wait()
+        self.train, (self.plain,) = (load(part, layout=network.layout) for part in parts)
+        self.evaluate_batch, self.place = experiment.evaluate.batch, group.place
 
     def training_loader(self, sampler: EpochSampler) -> Batches:
         """The loop's batches, from the sampler's position on."""
@@ -130,10 +135,10 @@ class CachedFeatures:
         )
 
     def plain_loader(self) -> Batches:
-        """The validation's batches, in record order."""
-        indices = np.arange(len(self.plain.rows))
-        size = self.evaluate_batch
-        return Batches(lambda: (self.plain.batch(indices[i : i + size]) for i in range(0, len(indices), size)))
+        """The validation's batches, in record order; this process's share of them."""
+        rank, world = self.place.rank, self.place.world
+        shares = shared_batches(len(self.plain.rows), batch=self.evaluate_batch, rank=rank, world=world)
+        return Batches(lambda: (self.plain.batch(np.array(share)) for share in shares))
 
 
 class Batches:
@@ -206,5 +211,5 @@ def _key(base: bytes, records: Sequence[Record], settings: list[object]) -> str:
         digest.update(repr((record.image_id, record.box_xyxy, record.size_hw, len(arrays))).encode())
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(hashlib.blake2b(record.path.read_bytes()).digest())
+        digest.update(hashlib.blake2b(read_file(record.path)).digest())
     return digest.hexdigest()

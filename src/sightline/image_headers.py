@@ -31,6 +31,7 @@ from PIL import (
 )
 
 from sightline.errors import UserError
+from sightline.members import Member, member_of
 
 MAX_PIXELS = 2**28
 """The largest picture that is decoded unless told otherwise: 268 million pixels, 16,384 x 16,384."""
@@ -155,6 +156,9 @@ def unreadable(path: Path, why: str) -> ImageError:
 
 def _open(path: Path) -> IO[bytes]:
     """Open a picture, or say why not."""
+    member = member_of(path)
+    if member is not None:
+        return _open_member(member)
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -167,6 +171,22 @@ def _open(path: Path) -> IO[bytes]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ImageError(f"Cannot open {path}: {reason}. Check its permissions.", fault="image-unreadable") from error
+
+
+def _open_member(member: Member) -> IO[bytes]:
+    """Open a picture in a tar, or say why not."""
+    try:
+        data = member.read()
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no shard {member.shard}. Check the path.", fault="image-missing") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ImageError(f"Cannot open {member.shard}: {reason}.", fault="image-unreadable") from error
+    if not member.size:
+        raise ImageError(f"{member.path} is empty (0 bytes). Copy or download it again.", fault="image-empty")
+    if len(data) < member.size:
+        raise truncated(member.path)
+    return io.BytesIO(data)
 
 
 def _parse(file: IO[bytes], *, path: Path) -> ImageFile.ImageFile:

@@ -5,8 +5,9 @@ Next: evaluate/, train.py, predict.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,11 @@ Found = FoundPoints | Detections
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inferred:
-    """What was found in N pictures, in the loader's order, and the mean loss."""
+    """What was found in N pictures, in the loader's order, the mean loss, and of how much it is the mean."""
 
     found: list[Found]
     loss: float
+    weight: float = 0.0  # visible points, or pictures: what `codec.weight` counts
 
 
 @torch.no_grad()
@@ -37,6 +39,7 @@ def infer(
     sizes_hw: Sequence[tuple[int, int]],
     device: str,
     twins: tuple[int, ...] | None = None,
+    watch: Callable[[Any, Batch], None] | None = None,
 ) -> Inferred:
     """Run a model in evaluation mode over all batches.
 
@@ -47,6 +50,7 @@ def infer(
         sizes_hw: (height, width) of each record's original picture; boxes are cut there.
         device: where the model lies.
         twins: the skeleton's flip index to average with the mirror image (points only), or None.
+        watch: called with each batch's raw output and the batch.
     """
     was_training = model.training
     model.eval()
@@ -56,7 +60,9 @@ def infer(
         batch = given.to(device)
         raw = model(*batch.seen)
         losses.append(codec.loss(raw, codec.encode(batch.truth)).item())
-        weights.append(len(batch))
+        weights.append(codec.weight(batch.truth).item())  # so that the mean is the same in batches of any size
+        if watch is not None:
+            watch(raw, batch)
         decoded = codec.decode(raw)
         if twins is not None:
             assert isinstance(decoded, Points)
@@ -64,7 +70,8 @@ def infer(
         sizes = [sizes_hw[index] for index in batch.index.tolist()]
         found += to_original(decoded, batch.to_input.double().cpu().numpy(), sizes_hw=sizes)
     model.train(was_training)
-    return Inferred(found=found, loss=float(np.average(losses, weights=weights)))
+    weight = float(sum(weights))
+    return Inferred(found=found, loss=float(np.dot(losses, weights)) / weight if weight else 0.0, weight=weight)
 
 
 def to_original(decoded: Points | Boxes, to_input: np.ndarray, *, sizes_hw: Sequence[tuple[int, int]]) -> list[Found]:
@@ -78,7 +85,8 @@ def to_original(decoded: Points | Boxes, to_input: np.ndarray, *, sizes_hw: Sequ
     back = [Affine(matrix).inverse() for matrix in to_input]
     if isinstance(decoded, Points):
         xy, score = decoded.xy.double().cpu().numpy(), decoded.score.double().cpu().numpy()
-        return [FoundPoints(points_xy=a.points(p), scores=s) for a, p, s in zip(back, xy, score, strict=True)]
+        rows = zip(back, xy, score, strict=True)
+        return [FoundPoints(points_xy=a.points(p), scores=s, input_px=a.scale) for a, p, s in rows]
     parts = (decoded.xyxy.double(), decoded.label, decoded.score.double(), decoded.valid)
     rows = zip(back, *(part.cpu().numpy() for part in parts), sizes_hw, strict=True)
     return [_detections(*row) for row in rows]

@@ -25,6 +25,7 @@ from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
 from sightline.images import read_image
 from sightline.mosaic import mosaic_sample
 from sightline.records import Record
+from sightline.shard_order import ShardWindows
 from sightline.transforms import Framing, base_box, plain_sample, training_sample
 from sightline.types import Batch, Past, Sample, Truth
 
@@ -42,9 +43,18 @@ class Position:
 class EpochSampler:
     """Batches of keys from a position to the end of its epoch, for one of several processes."""
 
-    def __init__(self, *, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        count: int,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        windows: ShardWindows | None = None,
+    ) -> None:
         assert batch % world == 0, f"batch {batch} over {world} processes"
-        self.count, self.seed, self.rank, self.world = count, seed, rank, world
+        self.count, self.seed, self.rank, self.world, self.windows = count, seed, rank, world, windows
         # Fewer records than a batch: one smaller batch an epoch, cut so that every process gets as many.
         self.batch = batch if count >= batch else count - count % world
         self.position = Position()
@@ -61,7 +71,8 @@ class EpochSampler:
     def __iter__(self) -> Iterator[list[Key]]:
         """This process's part of every batch that is left."""
         epoch = self.position.epoch
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(self.count) if self.windows is None else self.windows.order(rng)
         for step in range(self.position.step, self.steps):
             batch = order[step * self.batch : (step + 1) * self.batch]
             yield [(epoch, int(index)) for index in batch[self.rank :: self.world]]
@@ -84,13 +95,31 @@ class Pictures:
     so each lies there once.
     """
 
-    def __init__(self, records: Sequence[Record], data: DataConfig, *, past_frames: int = 0) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        data: DataConfig,
+        *,
+        past_frames: int = 0,
+        sharing: int = 1,
+        only: Sequence[int] | None = None,
+    ) -> None:
+        """Decode what fits.
+
+        Args:
+            records: scanned; their positions are the indices.
+            data: its `cache_mb` is for all processes of this machine together.
+            past_frames: of clips, how many before each.
+            sharing: processes on this machine that keep pictures of their own.
+            only: the indices that will be asked for; all without it.
+        """
         self.records, self.data, self.past_frames = records, data, past_frames
         self.kept: dict[_Decode, np.ndarray] = {}
+        indices = range(len(records)) if only is None else only
         # In this order, so that what is one picture with one crop is decoded once.
-        wanted = list(dict.fromkeys(key for index in range(len(records)) for key in self._keys(index) if key))
+        wanted = list(dict.fromkeys(key for index in indices for key in self._keys(index) if key))
         sizes = {key.path: math.prod(key.size_hw) * data.channels for key in wanted}
-        if sum(sizes[key.path] for key in wanted) <= data.cache_mb * 2**20:
+        if sum(sizes[key.path] for key in wanted) * sharing <= data.cache_mb * 2**20:
             with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
                 self.kept = dict(zip(wanted, pool.map(self._decode, wanted), strict=True))
 
@@ -143,6 +172,7 @@ class TrainingSamples(TorchDataset[Sample]):
     ) -> None:
         self.pictures, self.framing, self.augment, self.seed = pictures, framing, augment, seed
         self.mosaic_until = math.ceil(epochs * (1 - augment.mosaic_off))
+        self.windows = ShardWindows.of(pictures.records, pictures.data.shard_window)
 
     def __getitem__(self, key: Key) -> Sample:
         """The same sample whenever it is asked for."""
@@ -150,7 +180,9 @@ class TrainingSamples(TorchDataset[Sample]):
         view = epoch if self.augment.views is None else epoch % self.augment.views
         rng = np.random.default_rng([self.seed, view, index])
         if self.augment.mosaic and epoch < self.mosaic_until and rng.random() < self.augment.mosaic:
-            others = rng.integers(0, len(self.pictures.records), 3).tolist()
+            near = None if self.windows is None else self.windows.near(index)
+            others = rng.integers(0, len(self.pictures.records if near is None else near), 3)
+            others = (others if near is None else near[others]).tolist()
             parts = [(self.pictures.records[i], self.pictures[i]) for i in (index, *others)]
             return mosaic_sample(parts, framing=self.framing, augment=self.augment, rng=rng, index=index)
         return training_sample(
@@ -235,21 +267,46 @@ def training_loader(samples: TrainingSamples, sampler: EpochSampler, *, workers:
     )
 
 
-def plain_loader(samples: PlainSamples, *, batch: int, workers: int) -> DataLoader[Batch]:
-    """All samples in order."""
-    # type: ignore: collate makes Batches of Samples
-    return DataLoader(samples, batch_size=batch, collate_fn=collate, num_workers=workers, worker_init_fn=_quiet_worker)  # type: ignore[return-value]
+def plain_loader(
+    samples: PlainSamples, *, batch: int, workers: int, rank: int = 0, world: int = 1
+) -> DataLoader[Batch]:
+    """All samples in order, or the share of one of several processes."""
+    return DataLoader(  # type: ignore[return-value]  (collate makes Batches of Samples)
+        samples,
+        batch_sampler=shared_batches(len(samples), batch=batch, rank=rank, world=world),
+        collate_fn=collate,
+        num_workers=workers,
+        worker_init_fn=_quiet_worker,
+    )
 
 
-def worker_count(setting: int | str) -> int:
-    """Loader processes: the number set, or one on two cores, up to eight on many."""
+def shared_batches(count: int, *, batch: int, rank: int, world: int) -> list[list[int]]:
+    """Indices of the batches that one of several processes validates: about as many pictures for each.
+
+    With more processes than whole batches, batches are smaller; a process may have none.
+    """
+    size = max(1, min(batch, -(-count // world)))
+    batches = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+    return batches[rank::world]
+
+
+def worker_count(setting: int | str, *, sharing: int = 1) -> int:
+    """Loader processes: the number set, or one on two cores, up to eight on many.
+
+    Args:
+        setting: data.workers.
+        sharing: training processes on this machine; one that has a single core loads its samples itself.
+    """
     if isinstance(setting, int):
         return setting
-    return max(1, min(8, (os.cpu_count() or 1) // 2))
+    cores = (os.cpu_count() or 1) // sharing
+    return max(1 if sharing == 1 else 0, min(8, cores // 2))
 
 
 def _quiet_worker(_: int) -> None:
     """Ctrl-C is for the main process alone, and a loader process has one core."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # torchrun, and others, signal the whole group; the main process still has a step to end
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler of the training loop, which it inherits
     cv2.setNumThreads(0)

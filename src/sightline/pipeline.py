@@ -6,26 +6,30 @@ The command line and the Python interface both go through here. Next: predict.py
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sightline.calibration.file import write_calibration
+from sightline.calibration.fit import fit_calibration
+from sightline.calibration.told import KEY as CALIBRATED
+from sightline.calibration.told import told_at_the_fit, told_of_answers
 from sightline.checkpoint import RunFolder, write_json
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment, override
 from sightline.devices import machine
 from sightline.errors import UserError
 from sightline.evaluate import Evaluation
-from sightline.evaluate.run import evaluate
+from sightline.evaluate.run import evaluate, measure_of
 from sightline.evaluate.run import write as write_evaluation
 from sightline.files import write_atomically
 from sightline.inspect import count_parameters
 from sightline.model import Locator, build, without_pretrained
 from sightline.prepare import Prepared, load_data
+from sightline.processes import ALONE, Group
 from sightline.records import Dataset
 from sightline.report.page import write_report
 from sightline.splits import part
@@ -53,26 +57,37 @@ def folder_for(out: Path | None, *, recipe: str, resume: bool) -> Path:
     return out
 
 
-def new_run_folder(out: Path | None, *, recipe: str, resume: bool) -> RunFolder:
-    """A folder for a run.
+def new_run_folder(out: Path | None, *, recipe: str, resume: bool, leads: bool = True) -> RunFolder:
+    """A folder for a run; of several processes only the one that `leads` looks into it.
 
     Raises:
         UserError: it holds a run already and this is no resume, or the reverse; see also `folder_for`.
     """
     folder = RunFolder(folder_for(out, recipe=recipe, resume=resume))
     out = folder.path
-    # A run that stopped before its first step (a setting was refused, weights were missing) left nothing to keep.
-    begun = folder.metrics.exists() or folder.last.exists() or folder.best.exists()
-    if begun and not resume and _is_leader():  # with several processes the first one may have begun already
+    if not leads:
+        return folder
+    if has_begun(folder) and not resume:
         raise UserError(f"{out} already holds a run. Go on with it by --resume, or choose another --out.")
     if resume and not folder.config.exists():
         raise UserError(f"{out} holds no run to resume (no config.yaml). Start one without --resume.")
     return folder
 
 
-def _is_leader() -> bool:
-    """Whether this is the first of torchrun's processes, or the only one."""
-    return int(os.environ.get("RANK", "0")) == 0
+def has_begun(folder: RunFolder) -> bool:
+    """Whether there is anything to keep: a run that stopped before its first step (a setting was refused) left none."""
+    return folder.metrics.exists() or folder.last.exists() or folder.best.exists()
+
+
+def is_restart(out: Path | None, group: Group) -> bool:
+    """Whether this very torchrun began the run, and has started its processes again: then it goes on by itself."""
+    if out is None or group.place.launch is None:
+        return False
+    folder = RunFolder(out)
+    if not folder.config.exists() or not has_begun(folder):
+        return False
+    info = json.loads(folder.info.read_text(encoding="utf-8"))
+    return info.get("processes", {}).get("launch") == group.place.launch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,20 +107,21 @@ def train_run(
     command: str,
     device: str,
     resume: bool = False,
-    processes: int = 1,
-    nodes: int = 1,
+    group: Group = ALONE,
     weight_folders: Sequence[Path] = (),
     watchers: Sequence[Watcher] = (),
     on_ready: Callable[[], None] = lambda: None,
 ) -> Finished:
-    """Train, evaluate on the validation part with the best weights, and write the report."""
-    leader = _is_leader()
-    if resume:
+    """Train, evaluate on the validation part with the best weights, and write the report.
+
+    Of several processes all call this with the same arguments; only the first reads, writes and evaluates.
+    """
+    if group.leads and resume:
         _require_same(folder, prepared)
-    elif leader:
+    elif group.leads:
         parts = {"train": prepared.split.train, "val": prepared.split.val}
         write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
-        write_json(folder.info, _run_info(prepared, command=command))
+        write_json(folder.info, _run_info(prepared, command=command, group=group))
         write_atomically(folder.config, prepared.experiment.to_yaml())  # last: what has it, has the others
     on_ready()
     outcome = train(
@@ -113,13 +129,14 @@ def train_run(
         prepared.split,
         folder.path,
         device=device,
-        processes=processes,
-        nodes=nodes,
+        group=group,
         resume=resume,
         weight_folders=weight_folders,
         watchers=watchers,
     )
-    if outcome.interrupted or not leader:
+    if not outcome.interrupted and not group.leads:
+        group.wait()  # a machine whose processes have all ended would leave torchrun's meeting before the first is done
+    if outcome.interrupted or not group.leads:
         return Finished(folder=folder, outcome=outcome, evaluation=None, report=None)
     model, codec = load_run(folder)
     model.to(device)
@@ -127,13 +144,30 @@ def train_run(
     evaluation = evaluate(model, codec, prepared.split.val, experiment=experiment, device=device)
     validation = prepared.dataset.with_records(prepared.split.val)
     context = {"data": str(prepared.dataset.root), "split": "val", "data_fingerprint": validation.fingerprint()}
+    if evaluation.answers is not None:
+        evaluation = _calibrated(evaluation, folder, experiment=experiment, fingerprint=context["data_fingerprint"])
     write_evaluation(evaluation, folder, context=context, model=model)
     if evaluation.thresholds:
         write_json(folder.thresholds, evaluation.thresholds)
     info = json.loads(folder.info.read_text(encoding="utf-8"))  # with the first command and start, also after --resume
     info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
     write_json(folder.info, info)
-    return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=write_report(folder.path))
+    report = write_report(folder.path)
+    group.wait()
+    return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=report)
+
+
+def _calibrated(evaluation: Evaluation, folder: RunFolder, *, experiment: Experiment, fingerprint: str) -> Evaluation:
+    """Fit probabilities and bounds to the validation part's answers, and keep them in the run."""
+    assert evaluation.answers is not None
+    calibration = fit_calibration(
+        evaluation.answers,
+        measure=measure_of(experiment),
+        fingerprint=fingerprint,
+        least_scores=evaluation.thresholds,
+    )
+    write_calibration(folder.calibration, calibration)
+    return replace(evaluation, details=evaluation.details | {CALIBRATED: told_at_the_fit(calibration)})
 
 
 def _require_same(folder: RunFolder, prepared: Prepared) -> None:
@@ -146,7 +180,7 @@ def _require_same(folder: RunFolder, prepared: Prepared) -> None:
         raise UserError(f"The data set has changed since {folder.path} began: its records or their split differ.")
 
 
-def _run_info(prepared: Prepared, *, command: str) -> dict[str, Any]:
+def _run_info(prepared: Prepared, *, command: str, group: Group) -> dict[str, Any]:
     dataset, split = prepared.dataset, prepared.split
     skipped = {p.image_id or p.where for p in dataset.errors}
     return {
@@ -154,6 +188,7 @@ def _run_info(prepared: Prepared, *, command: str) -> dict[str, Any]:
         "command": command,
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": machine(),
+        "processes": {"count": group.place.world, "machines": group.place.machines, "launch": group.place.launch},
         "sightline": version("sightline"),
         "data": {
             "root": str(dataset.root),
@@ -208,10 +243,27 @@ def evaluate_run(
     dataset = validation_part(dataset, folder) if split == RUN_VAL else part(dataset, split)
     crop = resolve_crop(experiment.data, dataset, experiment.codec.finds)
     experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"crop": crop})})
+    calibration = folder.load_calibration(experiment)
     evaluation = evaluate(
-        model, codec, dataset.records, experiment=experiment, device=device, thresholds=folder.load_thresholds()
+        model,
+        codec,
+        dataset.records,
+        experiment=experiment,
+        device=device,
+        thresholds=folder.load_thresholds(),
+        measure=None if calibration is None else calibration.measure,
     )
     context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
+    if calibration is not None and evaluation.answers is not None:
+        trained_on, validated_on = _known_to(folder, dataset)
+        told = told_of_answers(
+            calibration,
+            evaluation.answers,
+            fingerprint=context["data_fingerprint"],
+            trained_on=trained_on,
+            validated_on=validated_on,
+        )
+        evaluation = replace(evaluation, details=evaluation.details | {CALIBRATED: told})
     if out is not None:
         target = RunFolder(out)
         write_evaluation(evaluation, target, context=context, model=model)
@@ -220,6 +272,18 @@ def evaluate_run(
                 write_atomically(out / name, (run / name).read_text(encoding="utf-8"))
         write_report(out)
     return evaluation, context
+
+
+def _known_to(folder: RunFolder, dataset: Dataset) -> tuple[int, int]:
+    """How many of these records the run was trained on and how many it validated on, if they are its own data."""
+    if not folder.info.is_file() or not folder.split.is_file():
+        return 0, 0
+    root = json.loads(folder.info.read_text(encoding="utf-8")).get("data", {}).get("root", "")
+    if Path(root).resolve() != Path(dataset.root).resolve():
+        return 0, 0
+    parts = json.loads(folder.split.read_text(encoding="utf-8"))
+    ids = {record.image_id for record in dataset.records}
+    return len(ids & set(parts["train"])), len(ids & set(parts["val"]))
 
 
 def _scored_otherwise(experiment: Experiment, sets: Sequence[str]) -> Experiment:

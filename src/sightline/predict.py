@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from sightline.answers import predict_tasks, thresholds_in_use
+from sightline.calibration.apply import Calibrator
+from sightline.calibration.file import Calibration
 from sightline.checkpoint import RunFolder
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
@@ -38,6 +40,7 @@ class Predictor:
         *,
         device: str = "cpu",
         thresholds: Mapping[str, float] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Fold what can be folded and put the model in place.
 
@@ -47,6 +50,7 @@ class Predictor:
             experiment: likewise.
             device: "cpu" or "cuda".
             thresholds: by class, the score below which a box is not given; none without them.
+            calibration: what gives answers a probability and a radius or margin; none without it.
         """
         height, width = experiment.data.input_hw
         example = torch.zeros(1, experiment.data.channels, height, width, dtype=torch.uint8, device=device)
@@ -56,6 +60,7 @@ class Predictor:
         self.skeleton: Skeleton = experiment.skeleton.skeleton()
         self.classes = experiment.classes
         self.least_score = np.array([(thresholds or {}).get(name, 0.0) for name in self.classes])
+        self.calibrator = None if calibration is None else Calibrator(calibration)
 
     @staticmethod
     def load(run: Path | str, *, device: str = "cpu", least_score: float | None = None) -> Predictor:
@@ -79,7 +84,8 @@ class Predictor:
             classes=experiment.classes,
             least_score=least_score,
         )
-        return Predictor(model, codec, experiment, device=device, thresholds=thresholds)
+        calibration = folder.load_calibration(experiment)
+        return Predictor(model, codec, experiment, device=device, thresholds=thresholds, calibration=calibration)
 
     @property
     def finds(self) -> str:
@@ -95,7 +101,8 @@ class Predictor:
             box: the object's box in the image's pixels, for models of points; the whole image without it.
 
         Returns:
-            `FoundPoints`, or `Detections` at or above the run's thresholds; continuous pixels of the image.
+            `FoundPoints`, or `Detections` at or above the run's thresholds; continuous pixels of the image. With
+            probability and radius or margin where the run has a calibration.
         """
         size_hw = (image.shape[0], image.shape[1])
         input_hw = self.experiment.data.input_hw
@@ -105,8 +112,8 @@ class Predictor:
         decoded = self.codec.decode(self.model(pixels))
         found = to_original(decoded, to_input.matrix[None], sizes_hw=[size_hw])[0]
         if isinstance(found, Detections):
-            return found.select(found.scores >= self.least_score[found.labels])
-        return found
+            found = found.select(found.scores >= self.least_score[found.labels])
+        return found if self.calibrator is None else self.calibrator(found)
 
     @property
     def channels(self) -> int:

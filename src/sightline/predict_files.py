@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from sightline.errors import unknown_name
+from sightline.errors import UserError, unknown_name
 from sightline.files import write_atomically
 from sightline.images import read_image
 from sightline.records import Dataset, Skeleton
+from sightline.tasks import LABEL_SUFFIXES
 from sightline.writers import (
     BOX_WRITERS,
     WRITERS,
@@ -28,6 +30,7 @@ from sightline.writers.overlay import draw_boxes, draw_overlay
 from sightline.writers.pictures import place_pictures
 
 AnyWriter = TypeVar("AnyWriter", Writer, BoxWriter)
+_NEAREST = {"points": ("landmark_csv", "coco_keypoints"), "boxes": ("coco", "boxes_csv")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +59,23 @@ def _find(name: str, table: Mapping[str, AnyWriter], *, what: str) -> AnyWriter:
 
 
 def write_predictions(
-    predictions: Sequence[Prediction | BoxPrediction], out: Path, *, names: Names, formats: Sequence[str], overlay: bool
+    predictions: Sequence[Prediction | BoxPrediction],
+    out: Path,
+    *,
+    names: Names,
+    formats: Sequence[str],
+    overlay: bool,
+    bounds: bool = False,
 ) -> list[Path]:
     """Write every format asked for below `out`, and overlays into `out`/overlays; returns the paths.
+
+    Args:
+        predictions: of one model.
+        out: a folder.
+        names: of its points or classes.
+        formats: to write.
+        overlay: draw what was found on the pictures.
+        bounds: with radii or margins, where there are any.
 
     Raises:
         UserError: an unknown format.
@@ -74,27 +91,62 @@ def write_predictions(
     if overlay:
         pictures = _overlay_names([found.image_id for found in predictions])
         pairs = zip(predictions, pictures, strict=True)
-        written += [_write_overlay(found, out / "overlays" / picture, names=names) for found, picture in pairs]
+        written += [
+            _write_overlay(found if bounds else _without_bounds(found), out / "overlays" / picture, names=names)
+            for found, picture in pairs
+        ]
     return written
 
 
 def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
     """Write a data set's truth in another format, with its pictures; the first path written, and how many records.
 
+    Args:
+        dataset: whose labels to write.
+        out: a folder; or a file with the format's own ending, for formats of one file, and the pictures beside it.
+        to: the format.
+
     Raises:
-        UserError: an unknown format, or one that cannot hold these labels.
+        UserError: an unknown format, one that cannot hold these labels, or one that is no such file.
     """
+    writer = find_box_writer(to) if dataset.classes else find_writer(to)
+    is_file = out.suffix.lower() in LABEL_SUFFIXES and not out.is_dir()
+    if is_file and Path(writer.FILE).suffix != out.suffix.lower():
+        kind = f"a file such as {writer.FILE}" if writer.FILE else "several files"
+        raise UserError(f"{out}: the format '{to}' is {kind}. Give a folder, or another format.")
+    folder = out.parent if is_file else out
     if dataset.classes:
         box_writer = find_box_writer(to)
         boxes = boxes_from_dataset(dataset)
         written = box_writer.write(boxes, out, classes=dataset.classes, class_ids=dataset.class_ids, as_truth=True)
-        place_pictures(boxes, out, picture_name=box_writer.picture_name)
+        place_pictures(boxes, folder, picture_name=box_writer.picture_name)
         return written[0], len(boxes)
-    writer = find_writer(to)
+    point_writer = find_writer(to)
     truth = dataset_to_predictions(dataset)
-    written = writer.write(truth, out, skeleton=dataset.skeleton)
-    place_pictures(truth, out, picture_name=writer.picture_name)
+    written = point_writer.write(truth, out, skeleton=dataset.skeleton)
+    place_pictures(truth, folder, picture_name=point_writer.picture_name)
     return written[0], len(truth)
+
+
+def convert_to_nearest(dataset: Dataset, out: Path) -> tuple[Path, str]:
+    """Write a data set in its own format, or the first of the nearest that can hold it; the path and the format.
+
+    Raises:
+        UserError: none can hold it; that of the last one.
+    """
+    kind, writers = ("boxes", BOX_WRITERS) if dataset.classes else ("points", WRITERS)
+    names = [name for name in dict.fromkeys((dataset.format, *_NEAREST[kind])) if name in writers]
+    before = set(out.iterdir()) if out.is_dir() else set()
+    last: UserError | None = None
+    for name in names:
+        try:
+            return convert_dataset(dataset, out, to=name)[0], name
+        except UserError as error:
+            last = error
+            for left in set(out.iterdir()) - before if out.is_dir() else ():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    assert last is not None, names
+    raise last
 
 
 def _overlay_names(image_ids: Sequence[str]) -> list[str]:
@@ -108,6 +160,10 @@ def _overlay_names(image_ids: Sequence[str]) -> list[str]:
     return names
 
 
+def _without_bounds(found: Prediction | BoxPrediction) -> Prediction | BoxPrediction:
+    return replace(found, radius_px=None) if isinstance(found, Prediction) else replace(found, margin_px=None)
+
+
 def _write_overlay(found: Prediction | BoxPrediction, path: Path, *, names: Names) -> Path:
     """A JPEG of a picture with what was found in it."""
     image = read_image(found.path, channels=3)
@@ -119,11 +175,21 @@ def _write_overlay(found: Prediction | BoxPrediction, path: Path, *, names: Name
 
 def _with_points(image: np.ndarray, found: Prediction, names: Names) -> np.ndarray:
     return draw_overlay(
-        image, points_xy=found.points_xy, skeleton=names.skeleton, visible=found.visible, box=found.box_xyxy
+        image,
+        points_xy=found.points_xy,
+        skeleton=names.skeleton,
+        visible=found.visible,
+        box=found.box_xyxy,
+        radius_px=found.radius_px,
     )
 
 
 def _with_boxes(image: np.ndarray, found: BoxPrediction, names: Names) -> np.ndarray:
     return draw_boxes(
-        image, boxes_xyxy=found.boxes_xyxy, labels=found.labels, classes=names.classes, scores=found.scores
+        image,
+        boxes_xyxy=found.boxes_xyxy,
+        labels=found.labels,
+        classes=names.classes,
+        scores=found.scores,
+        margin_px=found.margin_px,
     )

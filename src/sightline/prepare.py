@@ -6,6 +6,7 @@ Every decision taken here is told to the user and stored in the run. Next: train
 from __future__ import annotations
 
 import math
+import socket
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,14 @@ from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.backbones.weights import find_weights
 from sightline.config import Experiment, SkeletonConfig, TrainConfig
 from sightline.data_fit import anchor_report, fit_to_data
+from sightline.errors import UserError
 from sightline.evaluate import scoring_for
 from sightline.loader import EpochSampler
+from sightline.members import is_there
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset, Record
 from sightline.scan import require_clean, scan
+from sightline.shard_order import fitting_window
 from sightline.splits import Split, split_dataset
 from sightline.task_data import check_parts, resolve_crop, select_classes, select_points, usable
 from sightline.video.unpack import frames_needed, unpack
@@ -39,6 +43,8 @@ class Prepared:
     decisions: tuple[str, ...]
     anchors: AnchorsReport | None = None
 
+
+SEEN = 20  # pictures that are looked for on each machine
 
 FRAMES_FOLDER = ".frames"  # beside the run folders, which share it
 
@@ -95,6 +101,10 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
     boxes = finds in ("one-box", "boxes")
     if boxes:
         decisions += check_parts(split.train, split.val, dataset.classes)
+    window, told = fitting_window(data.shard_window, dataset.records)
+    if told:
+        data = data.model_copy(update={"shard_window": window})
+        decisions.append(told)
     augment = experiment.augment
     if (
         augment.flip
@@ -124,6 +134,21 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         anchors = anchor_report(fitted, split.train, decisions)
     scoring_for(fitted)  # tells what cannot be scored before anything is trained
     return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions), anchors=anchors)
+
+
+def require_pictures(prepared: Prepared) -> None:
+    """Refuse a machine that does not have the pictures that another one has read.
+
+    Raises:
+        UserError: one of some twenty is not there.
+    """
+    records = (*prepared.split.train, *prepared.split.val)
+    for record in records[:: max(1, len(records) // SEEN)]:
+        if not is_there(record.path):
+            raise UserError(
+                f"{record.path} is not on this machine ({socket.gethostname()}), but on the one of process 0. All "
+                "machines must see the data under the same path: share a disk, or copy the data to each."
+            )
 
 
 def _matching_size(input_hw: tuple[int, int], records: Sequence[Record]) -> tuple[int, int]:

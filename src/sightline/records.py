@@ -19,6 +19,8 @@ from typing import Literal
 
 import numpy as np
 
+from sightline.members import file_size
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -156,10 +158,23 @@ class FoundPoints:
     Attributes:
         points_xy: [K, 2] float64, continuous pixels of the original file.
         scores: [K] float64, 0..1.
+        input_px: how many pixels of the original one pixel of the network's input spanned; None where it is not known.
+        probability: [K] float64, above 0 and below 1: that the point is right, as the run's calibration.json says what
+            that is; None without a calibration.
+        radius_px: [K] float64, the true point lies within with the calibration's coverage; infinite where nothing can
+            be said, None without a calibration.
     """
 
     points_xy: np.ndarray
     scores: np.ndarray
+    input_px: float | None = None
+    probability: np.ndarray | None = None
+    radius_px: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes of what calibration adds."""
+        for added in (self.probability, self.radius_px):
+            assert added is None or added.shape == self.scores.shape, (added.shape, self.scores.shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,17 +185,24 @@ class Detections:
         boxes_xyxy: [N, 4] float64, continuous pixels of the original file.
         labels: [N] int64, positions in the model's classes.
         scores: [N] float64, 0..1.
+        probability: [N] float64, above 0 and below 1: that the box is right; None without a calibration.
+        margin_px: [N] float64, all four sides of the true box lie within of the found one's with the calibration's
+            coverage; infinite where nothing can be said, None without a calibration.
     """
 
     boxes_xyxy: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
+    probability: np.ndarray | None = None
+    margin_px: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes."""
         count = len(self.labels)
         assert self.boxes_xyxy.shape == (count, 4), self.boxes_xyxy.shape
         assert self.scores.shape == (count,), self.scores.shape
+        for added in (self.probability, self.margin_px):
+            assert added is None or added.shape == (count,), (added.shape, count)
 
     def __len__(self) -> int:
         """Number of boxes, N."""
@@ -188,7 +210,13 @@ class Detections:
 
     def select(self, keep: np.ndarray) -> Detections:
         """Some of the boxes, by a mask or positions."""
-        return Detections(boxes_xyxy=self.boxes_xyxy[keep], labels=self.labels[keep], scores=self.scores[keep])
+        return Detections(
+            boxes_xyxy=self.boxes_xyxy[keep],
+            labels=self.labels[keep],
+            scores=self.scores[keep],
+            probability=None if self.probability is None else self.probability[keep],
+            margin_px=None if self.margin_px is None else self.margin_px[keep],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -211,6 +239,7 @@ class Record:
         frame: the frame's number in its clip, from 0; None where the data set is not one of clips.
         video_frame: its number in the file, where `path` is a video.
         split: the part that the data set itself assigns, or None.
+        is_guess: whether a model made the labels and no person has looked at them yet.
         source: "labels.csv:12", for messages.
     """
 
@@ -226,6 +255,7 @@ class Record:
     frame: int | None = None
     video_frame: int | None = None
     split: str | None = None
+    is_guess: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -272,6 +302,7 @@ class Dataset:
         skeleton: the points; without any in a data set of boxes.
         classes: the names that `Objects.labels` counts through; () in a data set of points.
         class_ids: the numbers that the label file itself gives the classes (COCO's may have gaps), or ().
+        made_from: the format that the data were in before `convert` made shards of them, or "".
     """
 
     root: Path
@@ -281,6 +312,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    made_from: str = ""
 
     def __len__(self) -> int:
         """Number of records."""
@@ -304,8 +336,8 @@ class Dataset:
         """A hash of picture names, file sizes and labels: equal when the evaluation data are equal."""
         digest = hashlib.sha256("\n".join((*self.skeleton.names, *self.classes)).encode())
         for record in sorted(self.records, key=lambda r: r.image_id):
-            size = record.path.stat().st_size if record.path.exists() else -1
-            digest.update(f"{record.image_id}\0{size}\0".encode())
+            size = file_size(record.path)
+            digest.update(f"{record.image_id}\0{-1 if size is None else size}\0".encode())
             digest.update(np.where(record.visible[:, None], record.points_xy, 0.0).round(3).tobytes())
             digest.update(record.visible.tobytes())
             if record.objects is not None:

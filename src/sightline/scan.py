@@ -7,6 +7,7 @@ whose pictures cannot be used, and with a `Problem` for each thing found wrong:
              video-missing video-unreadable video-empty label-beyond-clip
     warning  image-size-mismatch point-off-image points-none-visible box-cut past-frame-unreadable
 
+Pictures in shards with an index are not opened: the conversion looked at them, and checksums tell of changes.
 Errors of single boxes leave the record where it is, without those boxes. Videos are probed and not decoded; a
 picture before a frame that cannot be read becomes None there.
 
@@ -25,6 +26,7 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import box_areas
 from sightline.images import MAX_PIXELS, Header, ImageError, read_header, read_image
+from sightline.members import is_vouched_for
 from sightline.records import Dataset, FrameAt, Objects, Problem, Record, Severity, Skeleton
 from sightline.video.library import VideoError
 from sightline.video.probe import probe
@@ -54,7 +56,12 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
     # Whether a path is of a video, each path once.
     paths = {frame.path: frame.index is not None for frame in frames}
 
+    # What the conversion to shards has looked at, and a checksum vouches for since.
+    sizes = {record.path: record.size_hw for record in dataset.records if is_vouched_for(record.path)}
+
     def look(path: Path) -> _Seen:
+        if (size_hw := sizes.get(path)) is not None:
+            return _Seen(size_hw=size_hw)
         return _look_at_video(path) if paths[path] else _look_at(path, decode=decode, max_pixels=max_pixels)
 
     pool = ThreadPoolExecutor(max_workers=max(1, workers))

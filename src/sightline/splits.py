@@ -16,6 +16,7 @@ import numpy as np
 
 from sightline.errors import UserError, unknown_name
 from sightline.records import Dataset, Record
+from sightline.stratify import deal, traits
 
 SplitBy = Literal["auto", "given", "group", "random", "order"]
 
@@ -87,6 +88,7 @@ def split_dataset(dataset: Dataset, *, val_fraction: float, seed: int, by: Split
 def k_folds(dataset: Dataset, *, k: int, seed: int) -> list[Split]:
     """Divide into k splits in which every record validates once; by whole groups, or pictures where there are none.
 
+    Each fold gets its share of what is rare (`stratify.traits`: classes, hidden points) as far as whole groups allow.
     A data set of a single group is folded by picture, as there is no other way.
 
     Raises:
@@ -95,21 +97,32 @@ def k_folds(dataset: Dataset, *, k: int, seed: int) -> list[Split]:
     if k < 2:
         raise UserError(f"Cross-validation in {k} folds was asked for. Expected at least 2.")
     records = dataset.records
-    grouped = dataset.has_clips or len({record.group for record in records if record.group}) > 1
-    units = _by_group(records) if grouped else _by_picture(records)
+    units, by = units_of(dataset)
     if len(units) < k:
-        raise _too_few(dataset, what="groups" if grouped else "pictures", have=len(units), need=k)
-    shuffled = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
-    folds: list[list[int]] = [[] for _ in range(k)]
-    # Large units first, each into the smallest fold, so that folds of uneven groups come out even.
-    for unit in sorted(shuffled, key=len, reverse=True):
-        min(folds, key=len).extend(unit)
+        what = "groups (persons, clips)" if by == "group" else "pictures"
+        raise UserError(
+            f"{dataset.root} has {len(units)} {what} in {len(records)} records, which cannot be divided into {k} "
+            f"folds: {k} are needed, as none may be in two folds. Ask for {max(2, len(units))} folds or fewer, or add "
+            "labelled pictures."
+        )
+    part = deal(units, traits(records), shares=[1 / k] * k, seed=seed)
     splits = []
-    for fold in map(set, folds):
-        train = tuple(record for i, record in enumerate(records) if i not in fold)
-        val = tuple(record for i, record in enumerate(records) if i in fold)
-        splits.append(Split(train=train, val=val, by="group" if grouped else "random"))
+    for fold in range(k):
+        chosen = {position for unit, place in zip(units, part, strict=True) if place == fold for position in unit}
+        train = tuple(record for i, record in enumerate(records) if i not in chosen)
+        val = tuple(record for i, record in enumerate(records) if i in chosen)
+        splits.append(Split(train=train, val=val, by=by))
     return splits
+
+
+def units_of(dataset: Dataset) -> tuple[list[list[int]], Literal["group", "random"]]:
+    """Positions of the records that may not be parted, and by what: "group", or "random" for single pictures.
+
+    Clips are always whole; groups where there is more than one.
+    """
+    records = dataset.records
+    grouped = dataset.has_clips or len({record.group for record in records if record.group}) > 1
+    return (_by_group(records), "group") if grouped else (_by_picture(records), "random")
 
 
 def part_of(record: Record) -> str | None:

@@ -270,6 +270,6 @@ def resolve_crop(data: _Selection, dataset: Dataset, finds: Finds) -> str:
         return data.crop
     if all(record.box_xyxy is not None for record in dataset.records):
         return "box"
-    if dataset.format == "deeplabcut" or len(dataset.skeleton) < 3:
+    if "deeplabcut" in (dataset.format, dataset.made_from) or len(dataset.skeleton) < 3:
         return "image"  # whole frames are what such projects predict on, and one point spans no box
     return "points"

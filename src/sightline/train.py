@@ -23,7 +23,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
+from sightline.checkpoint import Progress, RunFolder, read_state, restore, save_state, save_weights
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.devices import check_precision, cpu_flags
@@ -39,11 +39,15 @@ from sightline.loader import (
     Position,
     TrainingSamples,
     plain_loader,
+    shared_batches,
     training_loader,
     worker_count,
 )
 from sightline.model import build, codec_for
 from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
+from sightline.processes import ALONE, Group, strategy
+from sightline.records import Record
+from sightline.shard_order import ShardWindows
 from sightline.splits import Split
 from sightline.start import prepare_start
 from sightline.transforms import Framing
@@ -82,8 +86,7 @@ def train(
     out: Path,
     *,
     device: str = "cpu",
-    processes: int = 1,
-    nodes: int = 1,
+    group: Group = ALONE,
     resume: bool = False,
     weight_folders: Sequence[Path] = (),
     watchers: Sequence[Watcher] = (),
@@ -95,28 +98,27 @@ def train(
         split: scanned records.
         out: the run folder, with its config already written.
         device: "cpu" or "cuda".
-        processes: on this machine; under torchrun, what torchrun started.
-        nodes: machines.
-        resume: go on from last.safetensors.
+        group: the processes that train together; all call this, with the same experiment and split.
+        resume: go on from last.safetensors, which only the first process reads.
         weight_folders: where pretrained weights lie.
         watchers: called on the first process with every event.
 
     Raises:
         UserError: precision, pieces, weights or the checkpoint do not fit; or the loss is not finite.
     """
+    _check_processes(experiment, split, world=group.place.world)
     if experiment.train.cache_features:
         check_cacheable(experiment)
     check_precision(experiment.train.precision, device=device, flags=cpu_flags())
     fabric = Fabric(
         accelerator=device,
-        devices=processes,
-        num_nodes=nodes,
-        strategy="ddp" if processes * nodes > 1 else "auto",
+        devices=group.place.local_world,
+        num_nodes=group.place.machines,
+        strategy=strategy() if group.place.world > 1 else "auto",
         precision=PRECISIONS[experiment.train.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
-    _check_processes(experiment, split, world=fabric.world_size)
-    return _Training(experiment, split, RunFolder(out), fabric, weight_folders, watchers).run(resume=resume)
+    return _Training(experiment, split, RunFolder(out), fabric, group, weight_folders, watchers).run(resume=resume)
 
 
 def _check_processes(experiment: Experiment, split: Split, *, world: int) -> None:
@@ -139,18 +141,20 @@ class _Training:
         split: Split,
         folder: RunFolder,
         fabric: Fabric,
+        group: Group,
         weight_folders: Sequence[Path],
         watchers: Sequence[Watcher],
     ) -> None:
         config = experiment.train
         self.experiment, self.folder, self.fabric, self.split = experiment, folder, fabric, split
-        self.watchers = watchers if fabric.is_global_zero else ()
+        self.group = group
+        self.watchers = watchers if group.leads else ()
         torch.manual_seed(config.seed)
         self.model, self.codec = build(experiment, weight_folders=weight_folders)
         prepare_start(self.model, experiment, split.train)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = build_optimizer(self.model, config)
-        if fabric.world_size > 1 and fabric.is_global_zero and _has_batch_statistics(self.model):
+        if group.place.world > 1 and group.leads and _has_batch_statistics(self.model):
             _log.warning(
                 "Each process normalises by the statistics of its own part of a batch, so the result differs from that "
                 "of one process. Group normalisation, or backbone.frozen=norm without normalisation elsewhere, agrees."
@@ -168,16 +172,17 @@ class _Training:
         self.framing = Framing.of(experiment)
         self.scoring = scoring_for(experiment)
         self.progress = Progress()
-        self._make_loaders(worker_count(experiment.data.workers))
+        self._make_loaders(worker_count(experiment.data.workers, sharing=group.place.local_world))
 
     def _make_loaders(self, workers: int) -> None:
-        config = self.experiment.train
+        config, place = self.experiment.train, self.group.place
         self.sampler = EpochSampler(
             count=len(self.split.train),
             batch=config.batch,
             seed=config.seed,
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
+            rank=place.rank,
+            world=place.world,
+            windows=ShardWindows.of(self.split.train, self.experiment.data.shard_window),
         )
         if isinstance(self.network, FromFeatures):
             cached = CachedFeatures(
@@ -185,11 +190,11 @@ class _Training:
                 self.experiment,
                 self.split,
                 folder=self.folder.path.parent / FEATURES_FOLDER,
-                world=self.fabric.world_size,
+                group=self.group,
             )
             self.loader, self.val_loader = cached.training_loader(self.sampler), cached.plain_loader()
             return
-        pictures = Pictures(self.split.train, self.experiment.data, past_frames=self.framing.past_frames)
+        pictures = self._pictures(self.split.train)
         samples = TrainingSamples(
             pictures,
             framing=self.framing,
@@ -198,24 +203,26 @@ class _Training:
             epochs=config.epochs,
         )
         self.loader = training_loader(samples, self.sampler, workers=workers)
-        plain = PlainSamples(
-            Pictures(self.split.val, self.experiment.data, past_frames=self.framing.past_frames),
-            framing=self.framing,
-            evaluate=self.experiment.evaluate,
-        )
-        self.val_loader = plain_loader(plain, batch=self.experiment.evaluate.batch, workers=0)
+        batch = self.experiment.evaluate.batch
+        shares = shared_batches(len(self.split.val), batch=batch, rank=place.rank, world=place.world)
+        validated = self._pictures(self.split.val, only=[index for share in shares for index in share])
+        plain = PlainSamples(validated, framing=self.framing, evaluate=self.experiment.evaluate)
+        self.val_loader = plain_loader(plain, batch=batch, workers=0, rank=place.rank, world=place.world)
+
+    def _pictures(self, records: Sequence[Record], *, only: Sequence[int] | None = None) -> Pictures:
+        sharing = self.group.place.local_world
+        return Pictures(records, self.experiment.data, past_frames=self.framing.past_frames, sharing=sharing, only=only)
 
     def run(self, *, resume: bool) -> Outcome:
         """The loop over epochs."""
         config = self.experiment.train
-        if resume and self.folder.last.exists():  # a run killed before its first checkpoint starts anew
-            self.progress = load_state(
-                self.folder.last,
-                model=self.model,
-                averaged=self.averaged.tensors if self.averaged else None,
-                optimizer=self.optimizer,
-            )
-        if self.fabric.is_global_zero:
+        # A run killed before its first checkpoint starts anew. Only the first process needs to see the folder.
+        last = self.folder.last
+        state = self.group.from_leader(lambda: read_state(last) if resume and last.exists() else None)
+        if state is not None:
+            averaged = self.averaged.tensors if self.averaged else None
+            self.progress = restore(state, model=self.model, averaged=averaged, optimizer=self.optimizer)
+        if self.group.leads:
             forget_later(self.folder.metrics, self.progress)
         interrupted = stopped = False
         with _ctrl_c() as pressed:
@@ -244,7 +251,7 @@ class _Training:
             factor = rate_factor(config, step=progress.global_step, steps_per_epoch=self.sampler.steps)
             set_rates(self.optimizer, factor)
             self.codec.set_progress(progress.global_step / (config.epochs * self.sampler.steps))
-            torch.manual_seed(_key(config.seed, progress.global_step, self.fabric.global_rank))
+            torch.manual_seed(_key(config.seed, progress.global_step, self.group.place.rank))
             loss = self._step(batch.to(self.fabric.device))
             progress.step += 1
             progress.global_step += 1
@@ -262,7 +269,7 @@ class _Training:
 
     def _agreed(self, *wishes: bool) -> list[bool]:
         """What any process wants, all do: clocks and signals differ, and a lone barrier would wait for ever."""
-        if self.fabric.world_size == 1:
+        if self.group.place.world == 1:
             return list(wishes)
         most = self.fabric.all_reduce(torch.tensor(wishes, dtype=torch.float32), reduce_op="max")
         assert isinstance(most, Tensor)
@@ -282,9 +289,9 @@ class _Training:
             with self.fabric.no_backward_sync(self.wrapped, enabled=position + 1 < len(parts)):
                 loss = self._loss(part) * share
                 # DDP divides gradients by the number of processes; the share has already done so.
-                self.fabric.backward(loss * self.fabric.world_size)
+                self.fabric.backward(loss * self.group.place.world)
             total += loss.item()
-        if self.fabric.world_size > 1:
+        if self.group.place.world > 1:
             summed = self.fabric.all_reduce(torch.tensor(total), reduce_op="sum")
             assert isinstance(summed, Tensor)
             total = summed.item()
@@ -331,6 +338,9 @@ class _Training:
         if progress.epoch % config.validate_every and progress.epoch < config.epochs:
             return
         with self._averaged_weights():
+            # Batch statistics differ between processes; the first one's decide for all.
+            norms = [module for module in self.model.modules() if isinstance(module, _BatchNorm)]
+            self.group.same_tensors([buffer for norm in norms for buffer in norm.buffers()])
             values = validate(
                 self.network,
                 self.val_codec,
@@ -339,9 +349,8 @@ class _Training:
                 scoring=self.scoring,
                 experiment=self.experiment,
                 device=str(self.fabric.device),
+                group=self.group,
             )
-            # Batch statistics differ between processes; the first one's decide for all.
-            values = self.fabric.broadcast(values)
             metric = self.scoring.choose(values)
             sign = 1 if self.scoring.less_is_better else -1
             if not progress.best or sign * values[metric] < sign * progress.best["value"]:
@@ -352,7 +361,7 @@ class _Training:
                     "step": progress.global_step,
                 }
                 progress.validations_since_best = 0
-                if self.fabric.is_global_zero:
+                if self.group.leads:
                     save_weights(self.folder.best, self.model.state_dict())
             else:
                 progress.validations_since_best += 1
@@ -370,19 +379,19 @@ class _Training:
         self.model.load_state_dict(own)
 
     def _save(self) -> None:
-        if self.fabric.is_global_zero:
+        if self.group.leads:
             averaged = self.averaged.tensors if self.averaged else None
             save_state(
                 self.folder.last, model=self.model, averaged=averaged, optimizer=self.optimizer, progress=self.progress
             )
-        self.fabric.barrier()
+        self.group.wait()
 
     def _tell_step(self, loss: float, factor: float) -> None:
         if self.progress.global_step % LOG_EVERY == 0 or self.progress.global_step == 1:
             self._tell("train", {"loss": loss, "lr": self.experiment.train.lr * factor})
 
     def _tell(self, kind: str, values: dict[str, float]) -> None:
-        if not self.fabric.is_global_zero:
+        if not self.group.leads:
             return
         progress = self.progress
         place = {

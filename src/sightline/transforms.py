@@ -258,14 +258,48 @@ def plain_sample(
     past: PastImages = (),
 ) -> Sample:
     """The sample that validation and evaluation see: the same one every time."""
-    data = framing.data
+    to_input = _plain_crop(record, framing.data, evaluate)
+    return _sample(record, image, to_input, framing, twins=None, index=index, past=past)
+
+
+def changed_sample(
+    record: Record,
+    image: np.ndarray,
+    *,
+    framing: Framing,
+    evaluate: EvaluateConfig,
+    augment: AugmentConfig,
+    then: Affine,
+    rng: np.random.Generator,
+    index: int,
+    past: PastImages = (),
+) -> Sample:
+    """The sample that evaluation sees, with an augmentation's map, colours and noise on top, and `then` behind the map.
+
+    Of `augment`, what chooses another part of the picture (windows, parts, random crops, mosaics) is not applied. With
+    settings that change nothing it is `plain_sample`.
+    """
+    plain = _plain_crop(record, framing.data, evaluate)
+    drawn = draw_affine(rng, augment, framing.data.input_hw) @ plain
+    if augment.leaving == "retry":
+        drawn = _retried(record, drawn, plain, framing, augment, rng)
+    twins = framing.skeleton.flip_index if drawn.is_mirrored else None
+    sample = _sample(record, image, then @ drawn, framing, twins=twins, index=index, past=past)
+    if augment.history_noise:
+        sample = replace(sample, past_xy=_shaken(sample, rng, augment.history_noise, framing.data.input_hw))
+    image, *earlier = recolour_frames([sample.image, *sample.past_images], rng, augment)
+    return replace(sample, image=image, past_images=_stacked(earlier, framing))
+
+
+def _plain_crop(record: Record, data: DataConfig, evaluate: EvaluateConfig) -> Affine:
+    """Original pixels to those of the input, always the same for one picture."""
     if data.crop == "window":
         box = jittered_window(record, data, jitter=evaluate.window_jitter, seed=evaluate.seed)
     else:
         box = base_box(record, _size(record), data)
         if data.crop != "image" and evaluate.jitter:
             box = jittered_box(box, amount=evaluate.jitter, seed=evaluate.seed, image_id=record.image_id)
-    return _sample(record, image, _crop(box, data), framing, twins=None, index=index, past=past)
+    return _crop(box, data)
 
 
 def _size(record: Record) -> tuple[int, int]:

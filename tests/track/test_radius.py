@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline.calibration.conformal import conformal_quantile
 from sightline.errors import UserError
-from sightline.track.radius import RadiusTable, conformal_quantile, fit_radius, read_radius, write_radius
+from sightline.track.radius import RadiusTable, fit_radius, read_radius, write_radius
 
 
 def test_the_quantile_is_the_ceil_of_n_plus_one_times_the_coverage() -> None:

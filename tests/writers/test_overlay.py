@@ -174,3 +174,20 @@ def test_boxes_far_outside_and_none_at_all_do_no_harm() -> None:
     picture = grey(800, 900)
     draw_boxes(picture, boxes_xyxy=np.array([[1.0, 1, 90, 90]]), labels=np.array([0]), classes=["a"])
     assert (picture == 120).all()
+
+
+def test_radii_and_margins_are_drawn_where_they_have_an_end() -> None:
+    point, skeleton = np.array([[40.0, 30.0]]), Skeleton(names=("a",))
+    plain = draw_overlay(grey(), points_xy=point, skeleton=skeleton)
+    circled = draw_overlay(grey(), points_xy=point, skeleton=skeleton, radius_px=np.array([10.0]))
+    scale = circled.shape[1] / 80
+    changed = np.argwhere((circled != plain).any(axis=-1))
+    away = np.linalg.norm(changed - np.array([30, 40]) * scale, axis=1)
+    assert len(changed) > 100 and away.min() > 9 * scale and away.max() < 11 * scale
+    endless = draw_overlay(grey(), points_xy=point, skeleton=skeleton, radius_px=np.array([np.inf]))
+    assert (endless == plain).all()
+    box = (20.0, 15.0, 60.0, 45.0)
+    without, within = drawn([box], [1]), drawn([box], [1], margin_px=np.array([4.0]))
+    rows = np.flatnonzero((without != within)[:, round(25 * scale)].any(axis=-1)) / scale
+    assert [round(value) for value in (rows.min(), rows.max())] == [11, 49]
+    assert (drawn([box], [1], margin_px=np.array([np.inf])) == without).all()

@@ -25,8 +25,9 @@ class LightBackboneConfig(PieceConfig):
     summary: ClassVar[str] = "depthwise-separable layers for a CPU, from scratch"
     kind: Literal["light"] = "light"
     stem: PositiveInt = Field(default=16, description="channels at stride 2")
-    widths: tuple[PositiveInt, ...] = Field(default=(32, 64, 96), min_length=1, description="at stride 4, 8, ...")
-    blocks: tuple[PositiveInt, ...] = Field(default=(2, 3, 3), min_length=1, description="pairs of layers in each")
+    widths: tuple[PositiveInt, ...] = Field(default=(32, 64, 96), description="at stride 4, 8, ...")
+    blocks: tuple[PositiveInt, ...] = Field(default=(2, 3, 3), description="pairs of layers in each")
+    stem_level: bool = Field(default=False, description="hand the stem's map on too, as the finest level")
     skip: int = Field(default=0, ge=0, description="so many of the finest levels are not handed on")
     frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
     mean_std: MeanStd = Field(default="half", description=MEAN_STD_HELP)
@@ -41,16 +42,17 @@ class LightBackboneConfig(PieceConfig):
 
 
 class LightBackbone(nn.Module):
-    """images [B, C, H, W], normalised -> FeatureMaps at strides 4, 8, ... without the first `skip`."""
+    """images [B, C, H, W], normalised -> FeatureMaps at strides (2,) 4, 8, ... without the first `skip`."""
 
     def __init__(self, config: LightBackboneConfig, *, channels: int) -> None:
         super().__init__()
-        if len(config.widths) != len(config.blocks) or config.skip >= len(config.widths):
+        levels = len(config.widths) + config.stem_level
+        if len(config.widths) != len(config.blocks) or config.skip >= levels:
             raise UserError(
-                f"backbone light: {len(config.widths)} widths, {len(config.blocks)} blocks, skip={config.skip}. Give "
-                "as many blocks as widths, and skip fewer than all."
+                f"backbone light: {len(config.widths)} widths, {len(config.blocks)} blocks, skip={config.skip} of "
+                f"{levels} levels. Give as many blocks as widths, and skip fewer than all."
             )
-        self.skip = config.skip
+        self.skip, self.stem_level = config.skip, config.stem_level
         self.stem = nn.Sequential(
             nn.Conv2d(channels, config.stem, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(config.stem),
@@ -65,7 +67,8 @@ class LightBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> FeatureMaps:
         """Run the stages; each map [B, C, h, w]."""
-        x, maps = self.stem(images), []
+        x = self.stem(images)
+        maps = [x] if self.stem_level else []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from sightline.cli import (
     anchors,
+    audit,
     bench,
     check,
     compare,
@@ -22,16 +23,25 @@ from sightline.cli import (
     demo,
     evaluate,
     export,
+    index,
     inspect,
+    learning_curve,
+    merge,
+    next,
     pieces,
     predict,
+    predict_many,
     recipes,
+    remote,
     report,
+    runs,
     score_track,
+    sweep,
     track,
     train,
 )
 from sightline.errors import UserError
+from sightline.processes import loss_told, place
 
 COMMANDS: tuple[Callable[..., int | None], ...] = (
     recipes.recipes,
@@ -40,14 +50,23 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     check.check,
     anchors.anchors,
     train.train,
+    learning_curve.learning_curve,
     evaluate.evaluate,
     predict.predict,
+    predict_many.predict_many,
     track.track,
     export.export,
     convert.convert,
+    next.next,
+    merge.merge,
+    remote.remote,
     report.report,
     score_track.score_track,
     compare.compare,
+    audit.audit,
+    sweep.sweep,
+    runs.runs,
+    index.index,
     bench.bench,
     demo.demo,
 )
@@ -63,14 +82,18 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run a command; a user's mistake becomes one paragraph and exit code 2."""
-    if int(os.environ.get("RANK", "0")):
-        console.out.quiet = True  # of several processes the first one speaks
+    who = "sightline"
     try:
-        result = app(sys.argv[1:], exit_on_error=False, print_error=True, result_action="return_value")
+        here = place(os.environ)
+        if here.rank:
+            console.out.quiet = True  # of several processes the first one speaks
+            who = f"sightline, process {here.rank}"
+        with loss_told(here):
+            result = app(sys.argv[1:], exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         sys.exit(2)  # the parser has said what is wrong
     except UserError as error:
-        console.err.print(f"sightline: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        console.err.print(f"{who}: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

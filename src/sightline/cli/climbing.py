@@ -68,7 +68,7 @@ def climb_and_tell(
             raise unknown_name("rung", name, names)
     where = console.err if as_json else console.out
     folder = out or Path("runs") / Path(ladder).stem
-    dataset = load_data(data, skip_broken=skip_broken, format=format)
+    dataset = load_data(data, skip_broken=skip_broken, format=format, runs=folder)
     if not as_json:
         print_dataset(dataset, most=5)
     wanted = Plan(

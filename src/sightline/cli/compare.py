@@ -42,7 +42,7 @@ def compare(
     Runs that differ in train.seed alone are one arm. All must have been evaluated on the same pictures and labels.
 
     Args:
-        runs: run folders, in the order of the versions.
+        runs: run folders, in the order of the versions; folders of `train --folds` count as runs on all pictures.
         baseline: the arm (its name or one of its folders) that others are compared with; the first without it.
         metric: what to compare by; the task's main metric without it.
         difference: the difference that plans are made for, as metrics.json has it; one standard error of a run else.
@@ -90,11 +90,11 @@ def compare(
     from sightline.compare.arms import arms_of
     from sightline.compare.comparison import compare_arms
     from sightline.compare.plain import to_json
-    from sightline.compare.runs import read_runs, require_alike
+    from sightline.compare.runs import read_runs, require_alike, with_repeats
     from sightline.compare.scores import chosen_metric
     from sightline.compare.table import print_comparison
 
-    found, left_out = read_runs(paths, skip_broken=skip_broken)
+    found, left_out = read_runs(with_repeats(paths), skip_broken=skip_broken)
     for line in left_out:
         console.say(f"left out: {line}", on=console.err)
     require_alike(found)

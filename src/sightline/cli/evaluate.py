@@ -58,6 +58,12 @@ def evaluate(
     console.out.print(metrics_table(found["metrics"], title=title))
     for name, pixels in found.get("budget", {}).items():
         console.say(f"  {name:<18} {pixels:.3f}")
+    if "calibrated" in found:
+        from sightline.calibration.told import line_of
+
+        console.say(line_of(found["calibrated"]))
+        if found["calibrated"]["note"]:
+            console.say(found["calibrated"]["note"])
     if out_ is not None:
         console.say(f"tables and report in {out_}")
     return 0

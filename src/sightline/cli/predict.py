@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,7 @@ def predict(
     score: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     skip_broken: Flag = False,
     overlay: bool = True,
+    bounds: Flag = False,
     device: str = "auto",
     json: Flag = False,
 ) -> int:
@@ -48,6 +50,7 @@ def predict(
         score: give boxes scored at least so; the run's own thresholds, chosen on its validation part, without it.
         skip_broken: leave pictures out that cannot be read, instead of ending as a mistake behind the others.
         overlay: also write pictures with the points or boxes drawn.
+        bounds: draw the radius around each point, or the margin of each box, on them (docs/calibration.md).
         device: auto, cpu or cuda.
         json: print the predictions as JSON.
     """
@@ -73,7 +76,7 @@ def predict(
         raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to write:", *broken]))
     names = Names(skeleton=predictor.skeleton, classes=predictor.classes)
     formats = format or ["boxes_csv" if predictor.classes else "landmark_csv"]
-    written = write_predictions(predictions, out_, names=names, formats=formats, overlay=overlay)
+    written = write_predictions(predictions, out_, names=names, formats=formats, overlay=overlay, bounds=bounds)
     if json:
         console.print_json([_as_json(found, classes=predictor.classes) for found in predictions])
     else:
@@ -102,22 +105,31 @@ def _as_json(found: Prediction | BoxPrediction, *, classes: Sequence[str]) -> di
 
     values: dict[str, Any] = {"image_id": found.image_id, "path": str(found.path)}
     if isinstance(found, Prediction):
-        return values | {
+        values |= {
             "box_source": found.box_source,
             "box_xyxy": found.box_xyxy,
             "points_xy": found.points_xy.round(3).tolist(),
             "score": found.score.astype(float).round(4).tolist(),
         }
+        added = {"probability": found.probability, "radius_px": found.radius_px}
+        return values | {key: [_plain(v) for v in of.tolist()] for key, of in added.items() if of is not None}
     return values | {
         "detections": [
             {
                 "class": classes[box.label],
                 "score": round(box.score, 4),
                 "box_xyxy": [round(side, 3) for side in box.xyxy],
+                **({} if box.probability is None else {"probability": _plain(box.probability)}),
+                **({} if box.margin_px is None else {"margin_px": _plain(box.margin_px)}),
             }
             for box in found.boxes()
         ]
     }
+
+
+def _plain(value: float) -> float | None:
+    """A probability or bound for JSON; None for a bound where nothing can be said."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _tell(predictions: Sequence[Prediction | BoxPrediction], written: Sequence[Path], *, out: Path) -> None:

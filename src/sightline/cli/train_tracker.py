@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,12 @@ from sightline.cli.choose import chosen
 from sightline.cli.dataset import print_dataset
 from sightline.cli.training import tell, tell_interrupted, trained
 from sightline.errors import UserError
+from sightline.processes import ALONE, Group
+from sightline.sinks import Target
 
 if TYPE_CHECKING:
+    from sightline.config import Experiment
+    from sightline.prepare import Prepared
     from sightline.records import Dataset
 
 
@@ -31,7 +37,15 @@ class Request:
     as_json: bool
 
 
-def train_tracker(name: str, request: Request, *, device: str, folders: Sequence[Path]) -> int:
+def train_tracker(
+    name: str,
+    request: Request,
+    *,
+    device: str,
+    folders: Sequence[Path],
+    group: Group = ALONE,
+    sinks: Sequence[Target] = (),
+) -> int:
     """Train what is not trained yet, write how the stages work together, and return the exit code.
 
     With `resume`, stages that are finished stay and one that was interrupted goes on.
@@ -41,48 +55,61 @@ def train_tracker(name: str, request: Request, *, device: str, folders: Sequence
         request: data, folder, changes.
         device: "cpu" or "cuda".
         folders: where pretrained weights are looked for.
+        group: the processes that train together; the first reads the data, and puts the tracker together.
+        sinks: where else each stage's run is shown.
 
     Raises:
         UserError: there is something in the folder, and this is no resume; or a stage cannot be trained.
     """
     from sightline.checkpoint import RunFolder
-    from sightline.pipeline import folder_for
-    from sightline.prepare import load_data, prepare
+    from sightline.pipeline import folder_for, is_restart
+    from sightline.prepare import load_data, require_pictures
     from sightline.recipes.trackers import TRACKERS
     from sightline.track.config import preset, write_tracker
 
     tracker = TRACKERS[name]
     out = folder_for(request.out, recipe=name, resume=request.resume)
-    if not request.resume and out.exists() and any(out.iterdir()):
+    resume = request.resume or group.from_leader(lambda: any(is_restart(out / s, group) for s in tracker.stages()))
+    if group.leads and not resume and out.exists() and any(out.iterdir()):
         raise UserError(f"{out} holds something already. Give another --out, or --resume to go on with it.")
     # What is wrong with the settings is told before any data are read.
     experiments = {stage: chosen(part, request.use, request.sets) for stage, part in tracker.stages().items()}
-    dataset = load_data(request.data, skip_broken=request.skip_broken, format=request.format, runs=out.parent)
-    where = console.err if request.as_json else console.out
-    if not request.as_json:
-        print_dataset(dataset, most=5)
+    group.require_same((version("sightline"), experiments), what="What to train")
+    dataset = None
+    where = console.err if request.as_json and group.leads else console.out
+    if group.leads:
+        dataset = load_data(request.data, skip_broken=request.skip_broken, format=request.format, runs=out.parent)
+        if not request.as_json:
+            print_dataset(dataset, most=5)
     results = {}
     for stage, experiment in experiments.items():
         folder = RunFolder(out / stage)
-        if (folder.evaluation / "metrics.json").exists():
+        if group.from_leader((folder.evaluation / "metrics.json").exists):
             console.say(f"{stage}: trained already", on=where)
             continue
-        prepared = prepare(experiment, dataset, weight_folders=folders)
+        prepared = group.from_leader(partial(_prepared, experiment, dataset, folders))
+        require_pictures(prepared)
         folder.path.mkdir(parents=True, exist_ok=True)
         console.say(f"{stage}: {experiment.recipe}", on=where)
         for line in prepared.decisions:
             console.say(f"  {line}", on=where)
-        goes_on = request.resume and folder.config.exists()
-        finished = trained(prepared, folder, device=device, resume=goes_on, folders=folders, on=where)
+        goes_on = resume and group.from_leader(folder.config.exists)
+        finished = trained(
+            prepared, folder, device=device, resume=goes_on, folders=folders, on=where, group=group, sinks=sinks
+        )
         if finished.outcome.interrupted:
             return tell_interrupted(out, on=where)
         if request.as_json and finished.evaluation is not None:
             results[stage] = {"run": str(folder.path), **finished.evaluation.to_json()}
         elif not request.as_json:
             tell(finished)
+    if dataset is None:  # the first process has the data, and puts the stages together
+        group.wait()
+        return 0
     settings = preset(tracker.preset).model_copy(update={"support": "support" if tracker.support else None})
     write_tracker(out, settings)
     validated = _calibrate(out, dataset, device=device)
+    group.wait()
     if request.as_json:
         console.print_json({"tracker": str(out), "stages": results, "validation": validated})
         return 0
@@ -92,6 +119,14 @@ def train_tracker(name: str, request: Request, *, device: str, folders: Sequence
     console.out.print(metrics_table(validated["metrics"], title=title))
     console.say(f"tracker {out}\nnext    sightline track {out} VIDEO --out points.csv")
     return 0
+
+
+def _prepared(experiment: Experiment, dataset: Dataset | None, folders: Sequence[Path]) -> Prepared:
+    """Called where the data are: in the first process."""
+    from sightline.prepare import prepare
+
+    assert dataset is not None
+    return prepare(experiment, dataset, weight_folders=folders)
 
 
 def _calibrate(out: Path, dataset: Dataset, *, device: str) -> dict[str, Any]:

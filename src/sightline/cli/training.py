@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.cli import console
+from sightline.processes import ALONE, Group
+from sightline.sinks import Target
+from sightline.sinks.live import shown_elsewhere
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +22,15 @@ if TYPE_CHECKING:
 
 
 def train_and_tell(
-    prepared: Prepared, folder: RunFolder, *, device: str, resume: bool, folders: Sequence[Path], as_json: bool
+    prepared: Prepared,
+    folder: RunFolder,
+    *,
+    device: str,
+    resume: bool,
+    folders: Sequence[Path],
+    as_json: bool,
+    group: Group = ALONE,
+    sinks: Sequence[Target] = (),
 ) -> int:
     """Train with a progress bar, print what came out, and return the exit code.
 
@@ -31,9 +41,13 @@ def train_and_tell(
         resume: go on with what lies in the folder.
         folders: where pretrained weights are looked for.
         as_json: the result as JSON on standard output, and progress on standard error.
+        group: the processes that train together.
+        sinks: where else the run is shown.
     """
-    where = console.err if as_json else console.out
-    finished = trained(prepared, folder, device=device, resume=resume, folders=folders, on=where)
+    where = console.err if as_json and group.leads else console.out  # which is quiet but in the first process
+    finished = trained(
+        prepared, folder, device=device, resume=resume, folders=folders, on=where, group=group, sinks=sinks
+    )
     if finished.outcome.interrupted:
         return tell_interrupted(folder.path, on=where)
     if as_json and finished.evaluation is not None:
@@ -45,7 +59,15 @@ def train_and_tell(
 
 
 def trained(
-    prepared: Prepared, folder: RunFolder, *, device: str, resume: bool, folders: Sequence[Path], on: Console
+    prepared: Prepared,
+    folder: RunFolder,
+    *,
+    device: str,
+    resume: bool,
+    folders: Sequence[Path],
+    on: Console,
+    group: Group = ALONE,
+    sinks: Sequence[Target] = (),
 ) -> Finished:
     """Train with a progress bar; arguments as for `train_and_tell`, and the console that shows the bar."""
     from sightline.evaluate import scoring_for
@@ -56,13 +78,12 @@ def trained(
     experiment = prepared.experiment
     steps = EpochSampler(count=len(prepared.split.train), batch=experiment.train.batch, seed=0).steps
     metric = scoring_for(experiment).metric
-    # torchrun tells each process how many there are, here and on all machines.
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
-    with training_progress(on, total_steps=steps * experiment.train.epochs, metric=metric) as watch:
+    progress = training_progress(on, total_steps=steps * experiment.train.epochs, metric=metric)
+    elsewhere = shown_elsewhere(folder.path, sinks if group.leads else ())
+    with elsewhere as others, progress as watch:  # told last, when the evaluation lies in the folder too
         return train_run(
             prepared, folder, command="sightline " + shlex.join(sys.argv[1:]), device=device, resume=resume,
-            processes=processes, nodes=nodes, weight_folders=folders, watchers=[watch],
+            group=group, weight_folders=folders, watchers=[watch, *others],
         )  # fmt: skip
 
 
@@ -81,4 +102,8 @@ def tell(finished: Finished) -> None:
     evaluation = finished.evaluation
     title = f"{evaluation.images} validation pictures, crop: {evaluation.crop}"
     console.out.print(metrics_table(evaluation.to_json()["metrics"], title=title))
+    if "calibrated" in evaluation.details:
+        from sightline.calibration.told import line_of
+
+        console.say(line_of(evaluation.details["calibrated"]))
     console.say(f"run     {finished.folder.path}\nreport  {finished.report}")

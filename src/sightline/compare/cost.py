@@ -60,12 +60,12 @@ def measure(arms: Sequence[Arm], *, forwards: int = 20) -> list[Cost]:
     from sightline.speed import measure_speed
 
     runs = [arm.runs[0] for arm in arms]
-    predictors = [Predictor.load(run.path) for run in runs]
+    predictors = [Predictor.load(run.weights) for run in runs]
     pictures = pictures_of(runs[0])
     speeds = [[measure_speed(one, pictures, forwards=forwards) for one in predictors] for _ in range(ROUNDS)]
     costs = []
     for place, run in enumerate(runs):
-        experiment = RunFolder(run.path).experiment()
+        experiment = RunFolder(run.weights).experiment()
         facts = inspect(experiment)
         costs.append(
             Cost(

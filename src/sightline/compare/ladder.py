@@ -177,6 +177,32 @@ def _trained(
     prepared = _prepared(override(rung, sets=sets), dataset, wanted)
     at_rate = f"-lr{rate:g}" if rate is not None else ""
     folder = RunFolder(wanted.out / f"{rung.recipe}{at_rate}-seed{seed}")
+    return finished_run(
+        prepared, folder.path, device=wanted.device, command=wanted.command, weight_folders=wanted.weight_folders,
+        say=say, watchers=watchers,
+    )  # fmt: skip
+
+
+def finished_run(
+    prepared: Prepared, out: Path, *, device: str, command: str, weight_folders: Sequence[Path],
+    say: Callable[[str], None], watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: (),
+) -> Path:  # fmt: skip
+    """The folder of a finished run: found there, resumed where it broke off, or trained from the start.
+
+    Args:
+        prepared: data and experiment.
+        out: the run's folder.
+        device: "cpu" or "cuda".
+        command: that is told in the run.
+        weight_folders: where pretrained weights are looked for.
+        say: told what is done.
+        watchers: of the training.
+
+    Raises:
+        UserError: the folder holds a run with other settings, or a damaged one.
+        Interrupted: Ctrl-C; the same call goes on.
+    """
+    folder = RunFolder(out)
     begun = folder.config.is_file()
     if begun and folder.experiment() != prepared.experiment:
         raise UserError(
@@ -192,10 +218,10 @@ def _trained(
     finished = train_run(
         prepared,
         folder,
-        command=wanted.command,
-        device=wanted.device,
+        command=command,
+        device=device,
         resume=resume,
-        weight_folders=wanted.weight_folders,
+        weight_folders=weight_folders,
         watchers=watchers(prepared),
     )
     if finished.outcome.interrupted:

@@ -21,6 +21,8 @@ from sightline.metrics.picture_table import PictureTable
 from sightline.report.values import number, section
 
 _AGAIN = "Evaluate it again: sightline evaluate {run} --data DATA --split run-val --out {run}"
+FOLDS = "folds.yaml"  # in a folder of cross-validation, whose repeats are runs
+REPEAT = "repeat-{number}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +57,11 @@ class Run:
         return str(self.config.get("recipe") or self.path.name)
 
     @property
+    def weights(self) -> Path:
+        """The folder of its weights: its own; for a repeat of a cross-validation, that of its first fold."""
+        return self.path / str(self.info.get("weights", "."))
+
+    @property
     def seed(self) -> int:
         """Of its training."""
         return int(section(self.config, "train").get("seed", 0))
@@ -85,6 +92,31 @@ def read_runs(paths: Sequence[Path], *, skip_broken: bool) -> tuple[list[Run], l
     if not runs:
         raise UserError(" ".join([*complaints, "There is no run left to compare."]))
     return runs, complaints
+
+
+def with_repeats(paths: Sequence[Path]) -> list[Path]:
+    """Run folders; in place of a cross-validation its repeats, which are runs on all pictures with a seed each.
+
+    Raises:
+        UserError: a cross-validation has not come to the end of a repeat.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not (path / FOLDS).is_file():
+            found.append(path)
+            continue
+        repeats = _yaml(path / FOLDS).get("repeats")
+        if not isinstance(repeats, int) or repeats < 1:
+            raise UserError(f"{path / FOLDS} does not say how many repeats there are. Restore it.")
+        each = [path / REPEAT.format(number=number) for number in range(repeats)]
+        missing = next((one for one in each if not (one / "evaluation" / "metrics.json").is_file()), None)
+        if missing is not None:
+            raise UserError(
+                f"{missing} is missing: the folds of {path} have not all been trained. Go on with the command that "
+                f"began it, and --out {path}."
+            )
+        found += each
+    return found
 
 
 def read_run(path: Path) -> Run:

@@ -30,9 +30,12 @@ class FrameMixConfig(ContextPieceConfig):
     past_frames: int = Field(default=2, ge=0, le=3)
     history: int = Field(default=0, ge=0, le=0)
     channels: PositiveInt = Field(default=32, description="behind the reduction, and of what comes out")
+    halve: bool = Field(default=False, description="halve the mix before the pyramid: frames meet a level finer")
     widths: tuple[PositiveInt, ...] = Field(default=(64, 96), description="of the stages that halve the map")
     blocks: PositiveInt = Field(default=2, description="depthwise and pointwise pairs in each stage")
-    out_level: int = Field(default=0, ge=0, description="0: the stride of what comes in, 1: twice that, ...")
+    out_level: int = Field(
+        default=0, ge=0, description="0: the stride of the pyramid's finest level, 1: twice that, ..."
+    )
 
     def build(self, spec: FeatureSpec, *, input_hw: tuple[int, int]) -> nn.Module:
         """For frames whose finest map is as in `spec`.
@@ -49,13 +52,14 @@ class FrameMixConfig(ContextPieceConfig):
 
 
 class FrameMix(nn.Module):
-    """The finest maps [B, T, C, h, w] -> one map [B, channels, h / 2^out_level, w / 2^out_level]."""
+    """The finest maps [B, T, C, h, w] -> one map [B, channels, h / 2^n, w / 2^n], n = halve + out_level."""
 
     def __init__(self, config: FrameMixConfig, inputs: int) -> None:
         super().__init__()
         width = config.channels
         self.reduce = conv_norm_relu(inputs * (1 + config.past_frames), width, kernel=1)
-        self.first = nn.Sequential(*(Pair(width, width, stride=1) for _ in range(config.blocks)))
+        halving = [Pair(width, width, stride=2)] if config.halve else []
+        self.first = nn.Sequential(*halving, *(Pair(width, width, stride=1) for _ in range(config.blocks)))
         stages, laterals, last = [], [conv_norm_relu(width, width, kernel=1)], width
         for stage_width in config.widths:
             pairs = [Pair(last, stage_width, stride=2)]

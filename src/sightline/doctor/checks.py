@@ -42,6 +42,8 @@ _ENTRIES: tuple[tuple[str, str, Severity, str, str, str], ...] = (
     ("reading", "image-truncated", "error", "the file ends before the picture does", "copy or download it again", _LEFT_OUT),
     ("reading", "image-unreadable", "error", "no picture, or one that cannot be opened", "open it in a viewer; convert it to PNG or JPEG", _LEFT_OUT),
     ("reading", "image-too-large", "error", "more than 268 million pixels", "make it smaller or cut it into parts", _LEFT_OUT),
+    ("reading", "shard-missing", "error", "a shard of the index, or its labels, is not there", "copy it again", "its records are left out of the copy"),
+    ("reading", "shard-damaged", "error", "a shard, or its labels, is not the one that the index means, or no whole tar", "copy or convert it again", "its records are left out of the copy"),
     ("reading", "image-duplicated", "error", "a picture is listed twice, or is in two parts", "remove one entry", "the first entry is kept"),
     ("reading", "image-size-mismatch", "warning", "the label file's width and height are not the picture's", "resized, or labelled without its EXIF rotation? Label it again", ""),
     # points

@@ -9,6 +9,7 @@ and contrast, agree everywhere. Next: shapes.py
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -40,13 +41,8 @@ def find_copies(looks: Mapping[Path, Look]) -> Copies:
 
 def near_pairs(thumbs: np.ndarray) -> list[tuple[int, int]]:
     """Positions (first, second) of thumbnails [N, 32, 32] that show nearly the same; none of them blank."""
-    centred = thumbs - thumbs.mean(axis=(1, 2), keepdims=True)
-    spread = centred.std(axis=(1, 2), keepdims=True)
-    alike = centred / np.maximum(spread, _NOISE_LEVELS)
-    signs = np.stack([_signs(thumb) for thumb in alike])
-    # A sharp edge between two cells changes both with a pixel's shift: the eye compares smoother pictures.
-    alike = np.stack([cv2.GaussianBlur(thumb, (3, 3), 0) for thumb in alike])
-    bits = signs.shape[1]
+    made = Alike.of(thumbs)
+    signs, bits = made.signs, made.signs.shape[1]
     found: list[tuple[int, int]] = []
     for top in range(0, len(signs), _BLOCK):
         for left in range(top, len(signs), _BLOCK):
@@ -54,8 +50,40 @@ def near_pairs(thumbs: np.ndarray) -> list[tuple[int, int]]:
             first, second = np.nonzero(same >= bits - 2 * _MOST_BITS_DIFFER)
             first, second = first + top, second + left
             keep = first < second
-            found += _agreeing(alike, first[keep], second[keep])
+            found += _agreeing(made.levels, first[keep], second[keep])
     return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alike:
+    """Thumbnails made comparable.
+
+    Attributes:
+        signs: [N, 63] float32, the perceptual hashes as +1 and -1.
+        levels: [N, 32, 32], of one brightness and contrast, smoothed.
+    """
+
+    signs: np.ndarray
+    levels: np.ndarray
+
+    @staticmethod
+    def of(thumbs: np.ndarray) -> Alike:
+        """From grey levels [N, 32, 32]."""
+        centred = thumbs - thumbs.mean(axis=(1, 2), keepdims=True)
+        spread = centred.std(axis=(1, 2), keepdims=True)
+        levels = centred / np.maximum(spread, _NOISE_LEVELS)
+        signs = np.stack([_signs(thumb) for thumb in levels])
+        # A sharp edge between two cells changes both with a pixel's shift: the eye compares smoother pictures.
+        return Alike(signs=signs, levels=np.stack([cv2.GaussianBlur(thumb, (3, 3), 0) for thumb in levels]))
+
+    def to(self, place: int) -> np.ndarray:
+        """Which thumbnails show nearly the same as one of them, [N] bool; that one too. Blank ones are all alike."""
+        bits = self.signs.shape[1]
+        near = np.flatnonzero(self.signs @ self.signs[place] >= bits - 2 * _MOST_BITS_DIFFER)
+        pairs = _agreeing(self.levels, np.full(len(near), place), near)
+        found = np.zeros(len(self.signs), dtype=bool)
+        found[[second for _, second in pairs]] = True
+        return found
 
 
 def _signs(thumb: np.ndarray) -> np.ndarray:

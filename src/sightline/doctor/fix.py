@@ -27,11 +27,9 @@ from sightline.doctor.run import Examination
 from sightline.errors import UserError
 from sightline.files import write_atomically
 from sightline.images import read_image
-from sightline.predict_files import convert_dataset
+from sightline.predict_files import convert_to_nearest
 from sightline.records import Dataset, Record
-from sightline.writers import BOX_WRITERS, WRITERS
 
-_NEAREST = {"points": ("landmark_csv", "coco_keypoints"), "boxes": ("coco", "boxes_csv")}
 _QUALITY = 97
 
 
@@ -84,7 +82,7 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
     aside = out.resolve().with_name(f".writing-{secrets.token_hex(6)}")
     try:
         upright = {change.image_id for change in changes if change.id == "image-rotated"}
-        labels, format = _write(_upright(fixed, upright, aside / ".upright"), aside)
+        labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
         shutil.rmtree(aside / ".upright", ignore_errors=True)
         if format != dataset.format:
             text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
@@ -212,23 +210,6 @@ def _encoded(path: Path) -> bytes:
     )
     assert ok, path
     return data.tobytes()
-
-
-def _write(dataset: Dataset, folder: Path) -> tuple[Path, str]:
-    """Labels and pictures in the data's own format, or the first of the nearest that can hold them."""
-    kind, writers = ("boxes", BOX_WRITERS) if dataset.classes else ("points", WRITERS)
-    names = [name for name in dict.fromkeys((dataset.format, *_NEAREST[kind])) if name in writers]
-    last: UserError | None = None
-    for name in names:
-        try:
-            return convert_dataset(dataset, folder, to=name)[0], name
-        except UserError as error:
-            last = error
-            for left in folder.iterdir() if folder.is_dir() else ():
-                if left.name != ".upright":
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
-    assert last is not None, names
-    raise last
 
 
 def _table(changes: Sequence[Change]) -> str:

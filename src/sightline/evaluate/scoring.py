@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from sightline.calibration.answers import Answers
 from sightline.metrics.bootstrap import Interval
 from sightline.records import Record, Skeleton
 
@@ -101,6 +102,7 @@ class Evaluation:
         predictions: one row a picture, with truth, prediction and `error`, for report and comparison.
         thresholds: score thresholds by class, or that of visibility, where the task has such.
         arrays: by file name without ending, what npz files keep.
+        answers: each answer with its score and error, for calibration; None where the task has none.
     """
 
     task: str
@@ -111,6 +113,7 @@ class Evaluation:
     predictions: list[Row]
     thresholds: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    answers: Answers | None = None
 
     @property
     def images(self) -> int:

@@ -57,8 +57,8 @@ class TrackScoring:
         self.experiment, self.thresholds = experiment, dict(thresholds)
 
     def choose(self, values: Mapping[str, float]) -> str:
-        """`f1_wide`; accuracy where the validation part has no frame that shows the point."""
-        return "f1_wide" if "f1_wide" in values else "accuracy"
+        """`f1_wide` in training, F1 of a whole evaluation; accuracy where no frame shows the point."""
+        return next(name for name in ("f1_wide", "f1", "accuracy") if name in values)
 
     def quick(self, found: Sequence[Found], records: Sequence[Record]) -> dict[str, float]:
         """See `metrics.tracks.quick_tracks`; the visibility threshold is chosen anew each time."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sightline.calibration.file import Calibration
 from sightline.checkpoint import RunFolder
 from sightline.config import Experiment
 from sightline.errors import MissingExtra, UserError
@@ -95,7 +96,13 @@ def export_run(
 
         on_step("calibrating")
         graph = quantise(graph, _pictures(chosen, CALIBRATED_ON, experiment))
-    card = card_of(experiment, engine=engine, int8=int8, thresholds=folder.load_thresholds())
+    card = card_of(
+        experiment,
+        engine=engine,
+        int8=int8,
+        thresholds=folder.load_thresholds(),
+        calibration=folder.load_calibration(experiment),
+    )
     stored = to_openvino(graph, card) if engine == "openvino" else Stored(card=card, graph=graph)
     artefact = Artefact.of(stored, threads=threads)
     on_step("comparing")
@@ -144,7 +151,14 @@ def _refuse_folder(out: Path) -> None:
         raise UserError(f"--out {out} is a folder. Name a file, for example {out / 'model.onnx'}.")
 
 
-def card_of(experiment: Experiment, *, engine: Engine, int8: bool, thresholds: dict[str, float]) -> Card:
+def card_of(
+    experiment: Experiment,
+    *,
+    engine: Engine,
+    int8: bool,
+    thresholds: dict[str, float],
+    calibration: Calibration | None = None,
+) -> Card:
     """What is known of an artefact before it is compared and timed."""
     finds = experiment.codec.finds
     assert finds != "track"
@@ -160,6 +174,7 @@ def card_of(experiment: Experiment, *, engine: Engine, int8: bool, thresholds: d
         data=ViewCard(**{name: getattr(data, name) for name in ViewCard.model_fields}),
         evaluate=EvaluateCard(jitter=scored.jitter, seed=scored.seed, pck=scored.pck, size_limits=scored.size_limits),
         thresholds=thresholds,
+        calibration=calibration,
         made=time.strftime("%Y-%m-%d %H:%M:%S"),
     )
 

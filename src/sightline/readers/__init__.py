@@ -30,6 +30,7 @@ from sightline.readers import (
     shuttle_samples,
     tracknet,
     voc,
+    webdataset,
     yolo,
     yolo_pose,
 )
@@ -63,6 +64,7 @@ FORMATS: dict[str, tuple[Detect, Read]] = {
     "cvat_video": (cvat_video.detect, cvat_video.read),
     "label_studio_video": (label_studio_video.detect, label_studio_video.read),
     "deeplabcut_video": (deeplabcut_video.detect, deeplabcut_video.read),
+    "webdataset": (webdataset.detect, webdataset.read),
 }
 
 _LOOKED_FOR = {
@@ -70,7 +72,7 @@ _LOOKED_FOR = {
     for module in (
         landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose,
         coco, voc, yolo, boxes_csv, label_studio, cvat, tracknet, ball_csv, shuttle_samples, cvat_video,
-        label_studio_video, deeplabcut_video,
+        label_studio_video, deeplabcut_video, webdataset,
     )
 }  # fmt: skip
 

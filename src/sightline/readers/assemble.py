@@ -46,6 +46,7 @@ class Draft:
         box_xyxy: in the same unit as the points.
         size_hw: what the label file claims.
         path: the picture, where the format tells it by another way than its name.
+        is_guess: whether a model made the labels and no person has looked at them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Draft:
     group: str | None = None
     split: str | None = None
     path: Path | None = None
+    is_guess: bool = False
 
 
 class LabelError(Exception):
@@ -246,6 +248,7 @@ def _record(draft: Draft, *, path: Path, image_id: str, size_hw: tuple[int, int]
         size_hw=size_hw,
         group=draft.group,
         split=draft.split,
+        is_guess=draft.is_guess,
         source=draft.source,
     )
 

@@ -65,6 +65,7 @@ class BoxDraft:
         faults: of boxes that the reader itself could not understand.
         size_hw: what the label file claims.
         path: the picture, where the format tells it by another way than its name.
+        is_guess: whether a model made the labels and no person has looked at them.
     """
 
     name: str
@@ -76,6 +77,7 @@ class BoxDraft:
     group: str | None = None
     split: str | None = None
     path: Path | None = None
+    is_guess: bool = False
 
 
 def assemble_boxes(
@@ -130,6 +132,7 @@ def assemble_boxes(
                 size_hw=size_hw,
                 group=_agreed([part.group for part in parts]),
                 split=_agreed([part.split for part in parts]),
+                is_guess=all(part.is_guess for part in parts),
                 source=first.source,
             )
         )

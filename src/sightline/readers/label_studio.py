@@ -106,6 +106,7 @@ def _of_boxes(
                 group=task.group,
                 split=task.split,
                 path=task.path,
+                is_guess=task.is_guess,
             )
         )
     found = [box.label for draft in drafts for box in draft.boxes]
@@ -159,6 +160,7 @@ def _of_points(
                     group=task.group,
                     split=task.split,
                     path=task.path,
+                    is_guess=task.is_guess,
                 )
             )
     return assemble(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -54,6 +54,7 @@ class Task:
         path: the picture, where it is there.
         drawn: what was drawn on it and could be understood.
         faults: what could not, and why.
+        is_guess: whether a model drew it, and no person.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Task:
     size_hw: tuple[int, int] | None
     split: str | None
     group: str | None
+    is_guess: bool = False
 
 
 @dataclass(kw_only=True)
@@ -104,7 +106,8 @@ def read_tasks(file: Path, *, where: str, pictures: Pictures, findings: Findings
             findings.warning("label-missing", source, f"'{image_id}' is not labelled yet", image_id=image_id)
             continue
         try:
-            tasks.append(_task(result, data=data, name=name, path=path, source=source, counts=counts))
+            task = _task(result, data=data, name=name, path=path, source=source, counts=counts)
+            tasks.append(replace(task, is_guess=not _done(entry)))
         except LabelError as bad:
             image_id = name if path is None else pictures.name_of(path)
             findings.error(bad.id, source, str(bad), image_id=image_id)
@@ -151,8 +154,7 @@ def _find(said: str, *, pictures: Pictures) -> tuple[str, Path | None]:
 
 def _result(entry: Entry, *, counts: Counts) -> list[Entry] | None:
     """What a person drew, or else a model; None where neither did."""
-    listed = entry.get("annotations", entry.get("completions"))
-    done = [a for a in listed if isinstance(a, dict) and not a.get("was_cancelled")] if isinstance(listed, list) else []
+    done = _done(entry)
     if len(done) > 1:
         counts.several += 1
     chosen = next((a for a in done if a.get("ground_truth")), done[0] if done else None)
@@ -165,6 +167,12 @@ def _result(entry: Entry, *, counts: Counts) -> list[Entry] | None:
         chosen = found[0]
     result = chosen.get("result")
     return [r for r in result if isinstance(r, dict)] if isinstance(result, list) else []
+
+
+def _done(entry: Entry) -> list[Entry]:
+    """The annotations by people that were not cancelled."""
+    listed = entry.get("annotations", entry.get("completions"))
+    return [a for a in listed if isinstance(a, dict) and not a.get("was_cancelled")] if isinstance(listed, list) else []
 
 
 def _task(

@@ -16,6 +16,7 @@ from sightline.report import (
     anchor_section,
     box_mistakes,
     box_sections,
+    calibrated_section,
     curves,
     sections,
     story,
@@ -26,7 +27,7 @@ from sightline.report.run_folder import RunFolder, read_run_folder
 from sightline.report.values import Task
 
 Make = Callable[[RunFolder], str]
-# Anchor, title, what makes it, and what to say when the run has nothing to show there.
+# Anchor, title, what makes it, and what to say when the run has nothing to show there (nothing, if that is no lack).
 _FIRST: tuple[tuple[str, str, Make, str], ...] = (
     ("metrics", "Metrics", sections.metric_table, "no evaluation"),
     ("training", "Training", story.training, "no run.json"),
@@ -37,6 +38,7 @@ _OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
         ("distribution", "Distribution", sections.error_curve, "no error curve"),
         ("points", "Error per point", sections.error_per_point, "no error per point"),
         ("pictures", "Pictures", story.pictures, "no predictions"),
+        ("calibrated", "Probability and radius", calibrated_section.calibrated, ""),
         ("budget", "Error budget", sections.error_budget, "no error budget"),
     ),
     "boxes": (
@@ -45,7 +47,8 @@ _OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
         ("mistakes", "Mistakes", box_mistakes.mistakes, "no kinds of mistakes"),
         ("confusion", "Confusion", box_mistakes.confused, "no confusion matrix"),
         ("pictures", "Pictures", story.pictures, "no predictions"),
-        ("scores", "Scores", box_sections.scores, "no calibration"),
+        ("scores", "Scores", box_sections.scores, "no bins of scores"),
+        ("calibrated", "Probability and margin", calibrated_section.calibrated, ""),
         ("labels", "Labels", box_sections.labels, "no label statistics"),
         ("anchors", "Anchors", anchor_section.anchors, "no anchors were looked at"),
     ),
@@ -54,7 +57,8 @@ _OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
         ("classes", "Classes", box_sections.classes, "no table of classes"),
         ("confusion", "Confusion", box_mistakes.confused, "no confusion matrix"),
         ("pictures", "Pictures", story.pictures, "no predictions"),
-        ("scores", "Scores", box_sections.scores, "no calibration"),
+        ("scores", "Scores", box_sections.scores, "no bins of scores"),
+        ("calibrated", "Probability and margin", calibrated_section.calibrated, ""),
         ("labels", "Labels", box_sections.labels, "no label statistics"),
     ),
     "track": (
@@ -67,8 +71,12 @@ _OF_TASK: dict[Task, tuple[tuple[str, str, Make, str], ...]] = {
         ("clips", "Clips", track_sections.clip_table, "fewer than two clips"),
     ),
 }
-_SHEETS: dict[Task, tuple[str, ...]] = {"points": (), "boxes": ("boxes.css",), "one-box": ("boxes.css",),
-                                        "track": ("boxes.css", "track.css")}  # fmt: skip
+_SHEETS: dict[Task, tuple[str, ...]] = {
+    "points": ("boxes.css", "calibrated.css"),
+    "boxes": ("boxes.css", "calibrated.css"),
+    "one-box": ("boxes.css", "calibrated.css"),
+    "track": ("boxes.css", "track.css"),
+}
 _SCRIPTS: dict[Task, tuple[str, ...]] = {"points": (), "boxes": (), "one-box": (), "track": ("track.js",)}
 _LAST: tuple[tuple[str, str, Make, str], ...] = (
     ("inside", "Inside the network", story.inside, "no score maps or filters"),
@@ -98,7 +106,7 @@ def render(run: RunFolder) -> str:
     """The whole page."""
     made = [(anchor, title, make(run), gap) for anchor, title, make, gap in (*_FIRST, *_OF_TASK[run.task], *_LAST)]
     there = [(anchor, title, html) for anchor, title, html, _ in made if html]
-    gaps = [f"{title.lower()} ({gap})" for _, title, html, gap in made if not html]
+    gaps = [f"{title.lower()} ({gap})" for _, title, html, gap in made if gap and not html]
     links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
     body = "".join(
         f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'

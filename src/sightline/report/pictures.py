@@ -18,6 +18,7 @@ import numpy as np
 
 from sightline.geometry import Box, box_around, enlarge, fit_aspect
 from sightline.images import ImageError, read_image
+from sightline.members import member_of
 from sightline.report.run_folder import Heatmaps
 from sightline.report.values import Row, number
 from sightline.report.words import Metric
@@ -134,7 +135,7 @@ def _read(path: str, *, roots: Sequence[Path]) -> tuple[np.ndarray | None, str]:
     """The picture, or what is wrong with it."""
     named = Path(path)
     candidates = [named] if named.is_absolute() else [*(root / named for root in roots)]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    found = next((candidate for candidate in candidates if candidate.is_file() or member_of(candidate)), None)
     if found is None:
         return None, "The picture file is no longer there."
     try:

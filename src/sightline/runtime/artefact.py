@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.answers import predict_tasks, thresholds_in_use
+from sightline.calibration.apply import Calibrator
 from sightline.errors import UserError
 from sightline.geometry import Box, crop_to
 from sightline.records import Detections, FoundPoints, Skeleton
@@ -38,6 +39,7 @@ class Artefact:
         self.classes = card.classes
         thresholds = thresholds_in_use(card.thresholds, finds=card.task, classes=card.classes, least_score=least_score)
         self.least_score = np.array([thresholds.get(name, 0.0) for name in card.classes])
+        self.calibrator = None if card.calibration is None else Calibrator(card.calibration)
 
     @staticmethod
     def of(stored: Stored, *, threads: int | None = None, least_score: float | None = None) -> Artefact:
@@ -82,15 +84,16 @@ class Artefact:
             box: the object's box in the image's pixels, for models of points; the whole image without it.
 
         Returns:
-            `FoundPoints`, or `Detections` at or above the thresholds; continuous pixels of the image.
+            `FoundPoints`, or `Detections` at or above the thresholds; continuous pixels of the image. With probability
+            and radius or margin where the card has a calibration.
 
         Raises:
             UserError: the image is of another kind.
         """
         found = self.look(image, asked_area((image.shape[0], image.shape[1]), box, data=self.card.data))
         if isinstance(found, Detections):
-            return found.select(found.scores >= self.least_score[found.labels])
-        return found
+            found = found.select(found.scores >= self.least_score[found.labels])
+        return found if self.calibrator is None else self.calibrator(found)
 
     def look(self, image: np.ndarray, area: Box) -> FoundPoints | Detections:
         """What is in one area of a picture, boxes of any score.
@@ -112,7 +115,9 @@ class Artefact:
         x0, y0, x1, y1 = area
         points, scores = self._run(image[top:bottom, left:right], (x0 - left, y0 - top, x1 - left, y1 - top))
         return FoundPoints(
-            points_xy=points.astype(np.float64) + np.array([left, top]), scores=scores.astype(np.float64)
+            points_xy=points.astype(np.float64) + np.array([left, top]),
+            scores=scores.astype(np.float64),
+            input_px=1 / to_input.scale,
         )
 
     def _run(self, image: np.ndarray, area: Box) -> list[np.ndarray]:

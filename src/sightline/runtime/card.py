@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sightline.calibration.file import Calibration
 from sightline.errors import UserError
 from sightline.records import Skeleton
 
@@ -109,7 +110,7 @@ class LatencyCard(_Part):
 
 
 class Card(_Part):
-    """Everything but the graph."""
+    """Everything but the graph; `calibration` is the run's, for probabilities and radii."""
 
     format: Literal[1] = 1
     sightline: str
@@ -122,6 +123,7 @@ class Card(_Part):
     data: ViewCard
     evaluate: EvaluateCard
     thresholds: dict[str, float] = {}
+    calibration: Calibration | None = None
     parity: ParityCard | None = None
     latency: LatencyCard | None = None
     made: str

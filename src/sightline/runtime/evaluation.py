@@ -17,6 +17,9 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
+from sightline.calibration.answers import answers_of
+from sightline.calibration.told import KEY as CALIBRATED
+from sightline.calibration.told import told_of_answers
 from sightline.errors import UserError, unknown_name
 from sightline.evaluate import SCORINGS, Evaluation
 from sightline.files import atomic_path, write_atomically
@@ -76,6 +79,10 @@ def evaluate_artefact(
     found = [_look(artefact, card, record) for record in dataset.records]
     evaluation = SCORINGS[card.task](card, card.thresholds).score(found, dataset.records)
     context = {"data": str(dataset.root), "split": split or "all", "data_fingerprint": dataset.fingerprint()}
+    if (calibration := card.calibration) is not None:
+        answers = answers_of(found, dataset.records, measure=calibration.measure, names=calibration.names)
+        told = told_of_answers(calibration, answers, fingerprint=context["data_fingerprint"])
+        evaluation = replace(evaluation, details=evaluation.details | {CALIBRATED: told})
     if out is not None:
         _write(evaluation, out, card=card, context=context | {"artefact": str(path)})
     return evaluation, context

@@ -1,25 +1,23 @@
 """How far off an answer may be: a radius that 90 % of answers of a like score stay within.
 
-Split-conformal: on labelled frames that were not trained on, the errors of the answers with a like score are sorted,
-and the radius is the ceil((n + 1) * 0.9)-th of them. Where frames are exchangeable, at least 90 % of new answers lie
-within, whatever the network (Vovk et al. 2005; Lei et al. 2018). In: errors and scores. Out: a table, radius.json.
+Split-conformal, on labelled frames that were not trained on, by bins of the score (calibration/conformal.py). In:
+errors in pixels of the frame, and scores. Out: a table, radius.json.
 Next: csv_rows.py
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sightline.calibration.conformal import BINS, COVERAGE, LEAST_IN_BIN, answers_needed, bounds_by_score
 from sightline.errors import UserError
 from sightline.files import write_atomically
 
 RADIUS_FILE = "radius.json"
-COVERAGE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,12 @@ class RadiusTable:
 
 
 def fit_radius(
-    errors_px: np.ndarray, scores: np.ndarray, *, coverage: float = COVERAGE, bins: int = 5, least: int = 50
+    errors_px: np.ndarray,
+    scores: np.ndarray,
+    *,
+    coverage: float = COVERAGE,
+    bins: int = BINS,
+    least: int = LEAST_IN_BIN,
 ) -> RadiusTable:
     """Radii from answers on labelled frames where both the answer and the truth are visible.
 
@@ -67,44 +70,14 @@ def fit_radius(
         UserError: too few answers to say anything at this coverage.
     """
     assert errors_px.shape == scores.shape, (errors_px.shape, scores.shape)
-    needed = math.ceil(coverage / (1 - coverage) - 1e-9)
+    needed = answers_needed(coverage)
     if len(scores) < needed:
         raise UserError(
             f"A radius for {coverage:.0%} of the answers needs at least {needed} visible points on labelled frames, "
             f"and there are {len(scores)}. Label more frames."
         )
-    edges = _edges(scores, bins=bins, least=max(least, needed))
-    bin_of = np.searchsorted(edges, scores, side="right")
-    groups = [errors_px[bin_of == number] for number in range(len(edges) + 1)]
-    return RadiusTable(
-        coverage=coverage,
-        edges=tuple(edges),
-        radius_px=tuple(conformal_quantile(group, coverage=coverage) for group in groups),
-        counts=tuple(len(group) for group in groups),
-    )
-
-
-def conformal_quantile(errors: np.ndarray, *, coverage: float) -> float:
-    """The ceil((n + 1) * coverage)-th smallest error; there must be that many."""
-    # Less a trifle: (9 + 1) * 0.9 is not above 9, whatever its last bit.
-    rank = math.ceil((len(errors) + 1) * coverage - 1e-9)
-    assert 1 <= rank <= len(errors), (rank, len(errors))
-    return float(np.partition(errors, rank - 1)[rank - 1])
-
-
-def _edges(scores: np.ndarray, *, bins: int, least: int) -> list[float]:
-    """Scores that cut the answers into bins of at least `least`; equal scores stay together."""
-    ordered = np.sort(scores)
-    bins = max(1, min(bins, len(ordered) // least))
-    edges: list[float] = []
-    start = 0
-    for number in range(1, bins):
-        value = ordered[len(ordered) * number // bins]
-        place = int(np.searchsorted(ordered, value, side="left"))
-        if place - start >= least and len(ordered) - place >= least:
-            edges.append(float(value))
-            start = place
-    return edges
+    edges, bounds, counts = bounds_by_score(errors_px, scores, coverage=coverage, bins=bins, least=least)
+    return RadiusTable(coverage=coverage, edges=tuple(edges), radius_px=tuple(bounds), counts=tuple(counts))
 
 
 def write_radius(folder: Path, table: RadiusTable) -> Path:

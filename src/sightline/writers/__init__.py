@@ -20,6 +20,7 @@ from sightline.writers import (
     coco_keypoints,
     coco_results,
     cvat,
+    cvat_points,
     deeplabcut,
     deeplabcut_likelihood,
     dlib_xml,
@@ -49,7 +50,13 @@ __all__ = [
 
 
 class Writer(Protocol):
-    """What the files of this folder that write points have."""
+    """What the files of this folder that write points have.
+
+    Attributes:
+        FILE: what `write` calls its file in a folder; "" where it writes a file for each picture.
+    """
+
+    FILE: str
 
     def write(self, predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -> tuple[Path, ...]:
         """Write predictions to a file or folder; returns the paths written."""
@@ -61,7 +68,9 @@ class Writer(Protocol):
 
 
 class BoxWriter(Protocol):
-    """What the files of this folder that write boxes have."""
+    """What the files of this folder that write boxes have; `FILE` as in `Writer`."""
+
+    FILE: str
 
     def write(
         self,
@@ -98,6 +107,7 @@ WRITERS: dict[str, Writer] = {
     "yolo_pose": yolo_pose,
     "dlib_xml": dlib_xml,
     "pts": pts,
+    "cvat": cvat_points,
 }
 
 BOX_WRITERS: dict[str, BoxWriter] = {

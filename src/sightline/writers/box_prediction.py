@@ -36,6 +36,8 @@ class BoxPrediction:
         areas: [N] float64, of the objects where the labels told it, else of the boxes.
         split: the part of the data set that the picture belongs to, or None.
         group: the identity or clip that the picture belongs to, or None.
+        probability: [N], that each box is right; None where no calibration tells it.
+        margin_px: [N], in which all sides of the true box lie, infinite where nothing can be said; None likewise.
     """
 
     image_id: str
@@ -48,10 +50,14 @@ class BoxPrediction:
     areas: np.ndarray
     split: str | None = None
     group: str | None = None
+    probability: np.ndarray | None = None
+    margin_px: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, and that all is finite."""
         count = len(self.labels)
+        for added in (self.probability, self.margin_px):
+            assert added is None or added.shape == (count,), f"{self.image_id}: {added.shape}"
         assert self.boxes_xyxy.shape == (count, 4), f"{self.image_id}: {self.boxes_xyxy.shape}"
         assert self.scores.shape == self.crowd.shape == self.areas.shape == (count,), self.image_id
         assert np.isfinite(self.boxes_xyxy).all(), f"{self.image_id}: NaN is not a box"
@@ -73,11 +79,21 @@ class BoxPrediction:
             self.scores.tolist(),
             self.crowd.tolist(),
             self.areas.tolist(),
+            [None] * len(self) if self.probability is None else self.probability.tolist(),
+            [None] * len(self) if self.margin_px is None else self.margin_px.tolist(),
             strict=True,
         )
         return [
-            WrittenBox(xyxy=(x0, y0, x1, y1), label=label, score=score, is_crowd=crowd, area=area)
-            for (x0, y0, x1, y1), label, score, crowd, area in rows
+            WrittenBox(
+                xyxy=(x0, y0, x1, y1),
+                label=label,
+                score=score,
+                is_crowd=crowd,
+                area=area,
+                probability=probability,
+                margin_px=margin,
+            )
+            for (x0, y0, x1, y1), label, score, crowd, area, probability, margin in rows
         ]
 
 
@@ -90,6 +106,8 @@ class WrittenBox:
     score: float
     is_crowd: bool
     area: float
+    probability: float | None = None
+    margin_px: float | None = None
 
 
 def boxes_from_dataset(dataset: Dataset) -> list[BoxPrediction]:
@@ -152,6 +170,8 @@ def from_detections(
         areas=box_areas(detections.boxes_xyxy),
         split=split,
         group=group,
+        probability=detections.probability,
+        margin_px=detections.margin_px,
     )
 
 
@@ -227,4 +247,6 @@ def limited(prediction: BoxPrediction) -> BoxPrediction:
         scores=prediction.scores[keep],
         crowd=prediction.crowd[keep],
         areas=prediction.areas[keep],
+        probability=None if prediction.probability is None else prediction.probability[keep],
+        margin_px=None if prediction.margin_px is None else prediction.margin_px[keep],
     )

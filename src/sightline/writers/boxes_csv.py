@@ -1,7 +1,9 @@
 """One CSV row for each box: `file,width,height,class,xmin,ymin,xmax,ymax`.
 
 Convention of the format: continuous pixels. A picture without boxes is a row with blank ones. What a
-model found has a `score`. `split`, `group`, `crowd` and `area` have columns where anything needs them.
+model found has a `score`, and where the run is calibrated a `probability` and a `margin` in pixels (blank
+where nothing can be said; docs/calibration.md). `split`, `group`, `crowd` and `area` have columns where
+anything needs them.
 The order of the classes is in NAME_classes.txt beside the CSV.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from sightline.files import write_atomically
 from sightline.writers.box_prediction import BoxPrediction, own_areas, require_each_once
-from sightline.writers.prediction import one_file, text
+from sightline.writers.prediction import bound_text, one_file, text
 
 FORMAT = "boxes_csv"
 FILE = "boxes.csv"
@@ -37,6 +39,8 @@ def write(
     require_each_once(predictions)
     optional = {
         "score": not as_truth,
+        "probability": not as_truth and any(prediction.probability is not None for prediction in predictions),
+        "margin": not as_truth and any(prediction.margin_px is not None for prediction in predictions),
         "crowd": any(prediction.crowd.any() for prediction in predictions),
         "area": not all(own_areas(prediction) for prediction in predictions),
         "split": any(prediction.split is not None for prediction in predictions),
@@ -50,6 +54,7 @@ def write(
         of_picture = {"split": prediction.split or "", "group": prediction.group or ""}
         for box in prediction.boxes():
             values = {"score": text(box.score), "crowd": str(int(box.is_crowd)), "area": text(box.area)} | of_picture
+            values |= {"probability": bound_text(box.probability), "margin": bound_text(box.margin_px)}
             rows.append([*start, classes[box.label], *map(text, box.xyxy), *(values[name] for name in extra)])
         if len(prediction) == 0:
             rows.append([*start, *[""] * 5, *(of_picture.get(name, "") for name in extra)])

@@ -36,12 +36,9 @@ def write(
     require_each_once(predictions)
     has_crowd = any(prediction.crowd.any() for prediction in predictions)
     root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
-    ElementTree.SubElement(task, "size").text = str(len(predictions))
-    labels = ElementTree.SubElement(task, "labels")
+    labels = meta(root, pictures=len(predictions))
     for name in classes:
-        _declare(labels, name, has_crowd=has_crowd, has_score=not as_truth)
+        declare(labels, name, kind="rectangle", has_crowd=has_crowd, has_score=not as_truth)
     for number, prediction in enumerate(predictions):
         height, width = prediction.size_hw
         attributes = {"id": str(number), "name": prediction.file_name}
@@ -62,11 +59,19 @@ def picture_name(prediction: BoxPrediction) -> str:
     return prediction.file_name
 
 
-def _declare(labels: ElementTree.Element, name: str, *, has_crowd: bool, has_score: bool) -> None:
-    """A label, and the attributes that its boxes have."""
+def meta(root: ElementTree.Element, *, pictures: int) -> ElementTree.Element:
+    """The head of the XML; gives the element that takes the labels."""
+    ElementTree.SubElement(root, "version").text = "1.1"
+    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
+    ElementTree.SubElement(task, "size").text = str(pictures)
+    return ElementTree.SubElement(task, "labels")
+
+
+def declare(labels: ElementTree.Element, name: str, *, kind: str, has_crowd: bool, has_score: bool) -> None:
+    """A label, of which kind of shape it is, and the attributes that its shapes have."""
     label = ElementTree.SubElement(labels, "label")
     ElementTree.SubElement(label, "name").text = name
-    ElementTree.SubElement(label, "type").text = "rectangle"
+    ElementTree.SubElement(label, "type").text = kind
     attributes = ElementTree.SubElement(label, "attributes")
     for wanted, attribute, kind, default, values in (
         (has_crowd, "is_crowd", "checkbox", "false", "false"),

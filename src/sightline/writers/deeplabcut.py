@@ -19,6 +19,7 @@ from sightline.records import Skeleton
 from sightline.writers.prediction import Prediction, require_one_each, text
 
 FORMAT = "deeplabcut"
+FILE = ""
 SCORER = "sightline"
 _ROOT = "labeled-data"
 _FOLDER = "pictures"

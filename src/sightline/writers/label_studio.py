@@ -1,8 +1,9 @@
-"""Label Studio: tasks with pre-annotations (JSON), and the labelling configuration (XML).
+"""Label Studio: tasks with key points (JSON), and the labelling configuration (XML).
 
 Convention of the format: points in percent of width and height of the upright picture. Pictures
 are named as its local storage serves them (`/data/local-files/?d=NAME`), relative to the storage's
-document root. A point that is not there has no entry.
+document root. A point that is not there has no entry. Truth becomes annotations, what a model found becomes
+predictions, which a person corrects. Split and group stand with the task's data.
 https://labelstud.io/guide/predictions
 """
 
@@ -34,11 +35,7 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
     require_one_each(predictions, format=FORMAT)
     path = one_file(out, name=FILE)
     tasks = [
-        {
-            "id": number,
-            "data": {"image": f"/data/local-files/?d={quote(name)}"},
-            "predictions": [_prediction(objects[0], skeleton=skeleton)],
-        }
+        _task(objects[0], number=number, name=name, skeleton=skeleton)
         for number, (name, objects) in enumerate(by_picture(predictions).items(), start=1)
     ]
     config = path.with_name(f"{path.stem}_config.xml")
@@ -52,7 +49,20 @@ def picture_name(prediction: Prediction) -> str:
     return prediction.file_name
 
 
-def _prediction(prediction: Prediction, *, skeleton: Skeleton) -> dict[str, object]:
+def _task(prediction: Prediction, *, number: int, name: str, skeleton: Skeleton) -> dict[str, object]:
+    data = {"image": f"/data/local-files/?d={quote(name)}"}
+    if prediction.split is not None:
+        data["split"] = prediction.split
+    if prediction.group is not None:
+        data["group"] = prediction.group
+    regions = _regions(prediction, skeleton=skeleton)
+    if prediction.is_truth:
+        return {"id": number, "data": data, "annotations": [{"result": regions}]}
+    guess = {"model_version": "sightline", "score": rounded(prediction.mean_score), "result": regions}
+    return {"id": number, "data": data, "predictions": [guess]}
+
+
+def _regions(prediction: Prediction, *, skeleton: Skeleton) -> list[dict[str, object]]:
     height, width = prediction.size_hw
     result = []
     for index in prediction.visible.nonzero()[0]:
@@ -64,20 +74,18 @@ def _prediction(prediction: Prediction, *, skeleton: Skeleton) -> dict[str, obje
             "width": _POINT_WIDTH,
             "keypointlabels": [skeleton.names[index]],
         }
-        result.append(
-            {
-                "id": f"point-{index}",
-                "from_name": _FROM,
-                "to_name": _TO,
-                "type": "keypointlabels",
-                "original_width": width,
-                "original_height": height,
-                "image_rotation": 0,
-                "score": rounded(prediction.score[index]),
-                "value": value,
-            }
-        )
-    return {"model_version": "sightline", "score": rounded(prediction.mean_score), "result": result}
+        region: dict[str, object] = {
+            "id": f"point-{index}",
+            "from_name": _FROM,
+            "to_name": _TO,
+            "type": "keypointlabels",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "value": value,
+        }
+        result.append(region if prediction.is_truth else region | {"score": rounded(prediction.score[index])})
+    return result
 
 
 def _config(skeleton: Skeleton) -> str:

@@ -35,6 +35,7 @@ _RIM_RGB = (16, 16, 24)
 _LONGER_SIDE = 768
 _SHIFT = 4  # cv2 takes coordinates in 1/16 of a pixel
 _EDGE_OPACITY = 0.75
+_CIRCLE_OPACITY = 0.55
 _SAME_IOU = 0.5
 
 
@@ -46,6 +47,7 @@ def draw_overlay(
     truth_xy: np.ndarray | None = None,
     visible: np.ndarray | None = None,
     box: Box | None = None,
+    radius_px: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw predicted points (amber) and true ones (blue) with the skeleton's edges.
 
@@ -56,6 +58,7 @@ def draw_overlay(
         truth_xy: [K, 2], likewise; a thin line joins each true point to its prediction.
         visible: [K] bool, the points to draw; all without it.
         box: the object's box, in the same pixels.
+        radius_px: [K], likewise: thin circles within which the true points lie; none where infinite.
 
     Returns:
         [H', W', 3] uint8: the picture with the drawing, its longer side at least 768 pixels.
@@ -68,6 +71,8 @@ def draw_overlay(
     if box is not None:
         corners = _placed(np.array(box).reshape(2, 2), scale=scale, longer=longer)
         _draw_box(canvas, corners, thickness=thickness)
+    if radius_px is not None:
+        _draw_circles(canvas, points[shown], radius_px[shown] * scale)
     truth = None if truth_xy is None else _placed(truth_xy, scale=scale, longer=longer)
     if truth is not None:
         canvas = _with_edges(canvas, truth, shown=shown, skeleton=skeleton, rgb=TRUTH_RGB, thickness=thickness)
@@ -90,6 +95,7 @@ def draw_boxes(
     scores: np.ndarray | None = None,
     truth_xyxy: np.ndarray | None = None,
     truth_labels: np.ndarray | None = None,
+    margin_px: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw boxes in the colours of their classes, named; and true ones dashed in white.
 
@@ -104,6 +110,7 @@ def draw_boxes(
         scores: [N], written behind the names.
         truth_xyxy: [M, 4], likewise.
         truth_labels: [M]; goes with `truth_xyxy`.
+        margin_px: [N], in pixels of `image`: thin lines so far inside and outside of each box; none where infinite.
 
     Returns:
         [H', W', 3] uint8: the picture with the drawing, its longer side at least 768 pixels.
@@ -116,7 +123,10 @@ def draw_boxes(
     tags = []
     for index in np.argsort(-areas, kind="stable"):  # small ones on top
         corners = _placed(boxes_xyxy[index].reshape(2, 2), scale=scale, longer=longer)
-        _draw_box(canvas, corners, thickness=thickness, rgb=CLASS_RGB[labels[index] % len(CLASS_RGB)])
+        rgb = CLASS_RGB[labels[index] % len(CLASS_RGB)]
+        if margin_px is not None and np.isfinite(margin_px[index]):
+            _draw_margin(canvas, corners, float(margin_px[index]) * scale, rgb=rgb)
+        _draw_box(canvas, corners, thickness=thickness, rgb=rgb)
     order = np.argsort(-scores if scores is not None else areas, kind="stable")
     for index in order:
         label = int(labels[index])
@@ -186,6 +196,23 @@ def _line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, *, rgb: tuple[
 def _disc(canvas: np.ndarray, centre: np.ndarray, *, radius: float, rgb: tuple[int, ...]) -> None:
     for size, colour in ((radius * 1.4, _RIM_RGB), (radius, rgb)):
         cv2.circle(canvas, _fixed(centre), round(size * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_circles(canvas: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> None:
+    """Thin circles, where they have an end; half transparent, since those of neighbours cross."""
+    drawn = canvas.copy()
+    for centre, radius in zip(centres, radii, strict=True):
+        if radius < 2 * max(canvas.shape):
+            cv2.circle(drawn, _fixed(centre), round(radius * (1 << _SHIFT)), PREDICTION_RGB, 1, cv2.LINE_AA, _SHIFT)
+    canvas[:] = cv2.addWeighted(drawn, _CIRCLE_OPACITY, canvas, 1 - _CIRCLE_OPACITY, 0)
+
+
+def _draw_margin(canvas: np.ndarray, corners: np.ndarray, margin: float, *, rgb: tuple[int, int, int]) -> None:
+    """Thin lines between which the sides of the true box lie; inner ones where the box is wide enough."""
+    away = np.array([[-margin, -margin], [margin, margin]])
+    for box in (corners + away, corners - away):
+        if (box[1] > box[0]).all():
+            cv2.rectangle(canvas, _fixed(box[0]), _fixed(box[1]), rgb, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_box(canvas: np.ndarray, corners: np.ndarray, *, thickness: int, rgb: tuple[int, int, int] = BOX_RGB) -> None:

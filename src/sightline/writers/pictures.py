@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from sightline.errors import UserError
 from sightline.files import atomic_path
+from sightline.members import member_of, read_file
 from sightline.writers.box_prediction import BoxPrediction
 from sightline.writers.prediction import Prediction
 
@@ -42,9 +43,15 @@ def place_pictures(
             )
     for target, source in wanted.items():
         if target.exists():
-            if not (target.samefile(source) or filecmp.cmp(target, source, shallow=False)):
+            if not _is_same(target, source):
                 raise UserError(f"{target} exists already and is not {source}. Choose an empty folder.")
             continue
         with atomic_path(target) as aside:
-            shutil.copyfile(source, aside)
+            aside.write_bytes(read_file(source)) if member_of(source) else shutil.copyfile(source, aside)
     return tuple(wanted)
+
+
+def _is_same(target: Path, source: Path) -> bool:
+    if member_of(source):
+        return target.read_bytes() == read_file(source)
+    return target.samefile(source) or filecmp.cmp(target, source, shallow=False)

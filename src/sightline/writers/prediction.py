@@ -8,6 +8,7 @@ Next: landmark_csv.py and the other formats
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class Prediction:
         box_source: where the box came from ("label", "whole image", "detector", ...).
         split: the part of the data set that the picture belongs to, or None.
         group: the identity or clip that the picture belongs to, or None.
+        is_truth: whether these are labels, not what a model found; few formats write the two differently.
+        probability: [K], that each point is right; None where no calibration tells it.
+        radius_px: [K], in which the true point lies, infinite where nothing can be said; None likewise.
     """
 
     image_id: str
@@ -50,10 +54,15 @@ class Prediction:
     box_source: str = ""
     split: str | None = None
     group: str | None = None
+    is_truth: bool = False
+    probability: np.ndarray | None = None
+    radius_px: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, and that what is visible is finite."""
         count = len(self.visible)
+        for added in (self.probability, self.radius_px):
+            assert added is None or added.shape == (count,), f"{self.image_id}: {added.shape}"
         assert self.points_xy.shape == (count, 2), f"{self.image_id}: {self.points_xy.shape}"
         assert self.score.shape == (count,), f"{self.image_id}: {self.score.shape}"
         assert self.visible.dtype == bool, f"{self.image_id}: visible is {self.visible.dtype}"
@@ -90,6 +99,7 @@ def dataset_to_predictions(dataset: Dataset) -> list[Prediction]:
             box_source="label" if record.box_xyxy is not None else "",
             split=record.split,
             group=record.group,
+            is_truth=True,
         )
         for record in dataset.records
     ]
@@ -155,6 +165,11 @@ def one_file(out: Path, *, name: str) -> Path:
 def rounded(value: float) -> float:
     """A coordinate, fraction or score as it is written: 4 decimals, and never -0."""
     return round(float(value), _DECIMALS) + 0.0
+
+
+def bound_text(value: float | None) -> str:
+    """A radius or margin as text; empty where there is none, or nothing can be said."""
+    return "" if value is None or math.isinf(value) else text(value)
 
 
 def text(value: float) -> str:

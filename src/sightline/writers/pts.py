@@ -16,6 +16,7 @@ from sightline.records import Skeleton
 from sightline.writers.prediction import Prediction, require_all_visible, require_one_each, text
 
 FORMAT = "pts"
+FILE = ""
 
 
 def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -> tuple[Path, ...]:

@@ -1,0 +1,201 @@
+"""Two labelled data sets as one, so that no label of either is lost unless the user says which one holds.
+
+A picture that both label in the same way is no conflict, nor is one where each labels what the other does not know.
+In: two data sets. Out: `Merged`. Next: merged_files.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from sightline.errors import UserError
+from sightline.labelling.candidates import is_labelled, picture_id
+from sightline.labelling.join import alike, newer, union
+from sightline.labelling.match import match_pictures
+from sightline.labelling.names import in_names_of
+from sightline.records import Dataset, Record
+
+OnConflict = Literal["refuse", "newer", "older"]
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Merged:
+    """The union, and what was done.
+
+    Attributes:
+        dataset: the old records in their order, then the new ones.
+        added: pictures that the new data set brings.
+        filled: pictures of the old data set that it labels, or labels further.
+        same: pictures that both label alike.
+        conflicts: pictures that both label differently; decided as the user said.
+        unlabelled: pictures of the new data set without a label by a person, left out.
+        renamed: new pictures that got another name, since another picture has theirs: id -> new id.
+        matched_by_name: pictures known by name and look, whose files differ.
+        not_known: points or classes of the old data set that the new one does not speak of.
+    """
+
+    dataset: Dataset
+    added: int
+    filled: int
+    same: int
+    conflicts: tuple[str, ...]
+    unlabelled: int
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    matched_by_name: int = 0
+    not_known: tuple[str, ...] = ()
+
+
+def merge_datasets(
+    old: Dataset, new: Dataset, *, on_conflict: OnConflict = "refuse", renames: Mapping[str, str] | None = None
+) -> Merged:
+    """Join newly labelled pictures with a data set.
+
+    Args:
+        old: its names of points or classes hold.
+        new: what it adds; pre-annotations that no person has looked at are left out.
+        on_conflict: what holds where both label a picture differently: the `newer` or the `older` labels of that
+            picture, or nothing at all.
+        renames: name in `new` -> name in `old`.
+
+    Raises:
+        UserError: conflicts and `on_conflict` is "refuse"; different kinds of labels, unknown names, or clips.
+    """
+    for dataset in (old, new):
+        if dataset.has_clips:
+            raise UserError(
+                f"{dataset.root} holds clips ({dataset.format}), which no format that can be written holds. Give the "
+                "labelled files of both to `train` in one folder instead."
+            )
+    moved, known = in_names_of(new, old, renames=renames or {})
+    labelled = moved.with_records(record for record in moved.records if is_labelled(record))
+    matched = match_pictures(old, labelled)
+    joining = _Joining(old=old, known=known, on_conflict=on_conflict, matched_by_name=matched.by_name)
+    for path, records in _by_picture(labelled.records).items():
+        if path in matched.same:
+            joining.join(matched.same[path], records)
+        else:
+            joining.add(records, is_namesake=path in matched.namesakes)
+    return joining.merged(unlabelled=len(_by_picture(new.records)) - len(_by_picture(labelled.records)))
+
+
+class _Joining:
+    """Takes the new pictures one after the other."""
+
+    def __init__(self, *, old: Dataset, known: frozenset[str], on_conflict: OnConflict, matched_by_name: int) -> None:
+        self.old, self.on_conflict, self.matched_by_name = old, on_conflict, matched_by_name
+        self.names = old.classes or old.skeleton.names
+        self.known = np.array([name in known for name in self.names], dtype=bool)
+        self.pictures = _by_picture(old.records)
+        self.changed: set[Path] = set()
+        self.new: list[Record] = []
+        self.ids = {picture_id(record) for record in old.records}
+        self.conflicts: list[str] = []
+        self.renamed: dict[str, str] = {}
+        self.added = self.filled = self.same = 0
+
+    def add(self, records: Sequence[Record], *, is_namesake: bool) -> None:
+        """A picture that the old data set does not have."""
+        name = picture_id(records[0])
+        free = name
+        if is_namesake or name in self.ids:
+            free = _free_name(name, taken=self.ids)
+            self.renamed[name] = free
+        self.ids.add(free)
+        self.new += [_named(record, free, number) for number, record in enumerate(records, start=1)]
+        self.added += 1
+
+    def join(self, path: Path, records: Sequence[Record]) -> None:
+        """A picture that both have."""
+        before = self.pictures[path]
+        here = _placed(records, before[0])
+        if not any(is_labelled(record) for record in before):
+            self.changed.add(path)
+            self.pictures[path] = here
+            self.filled += 1
+            return
+        joined = union(before, here, self.known)
+        if joined is None and path in self.changed:
+            raise UserError(
+                f"{records[0].source}: its picture is the same file as another one of the new labels, and labelled "
+                f"otherwise (in the old data '{picture_id(before[0])}'). Keep the labels of one of the two."
+            )
+        self.changed.add(path)
+        if joined is None:
+            self.conflicts.append(f"{picture_id(before[0])} ({before[0].source} against {records[0].source})")
+            if self.on_conflict == "newer":
+                self.pictures[path] = newer(before, here, self.known)
+            return
+        if alike(joined, before):
+            self.same += 1
+            return
+        self.pictures[path] = joined
+        self.filled += 1
+
+    def merged(self, *, unlabelled: int) -> Merged:
+        """The result.
+
+        Raises:
+            UserError: there are conflicts and nobody said what holds.
+        """
+        if self.conflicts and self.on_conflict == "refuse":
+            shown = "\n  ".join(self.conflicts[:_SHOWN])
+            more = f"\n  and {len(self.conflicts) - _SHOWN:,} more" if len(self.conflicts) > _SHOWN else ""
+            count = "1 picture is" if len(self.conflicts) == 1 else f"{len(self.conflicts):,} pictures are"
+            raise UserError(
+                f"{count} labelled differently by both:\n  {shown}{more}\nSay which labels of such a picture hold: "
+                "--on-conflict newer or older. Nothing was written."
+            )
+        records = [record for records in self.pictures.values() for record in records] + self.new
+        return Merged(
+            dataset=replace(self.old, records=tuple(records), problems=()),
+            added=self.added,
+            filled=self.filled,
+            same=self.same,
+            conflicts=tuple(self.conflicts),
+            unlabelled=unlabelled,
+            renamed=self.renamed,
+            matched_by_name=self.matched_by_name,
+            not_known=tuple(name for name, is_known in zip(self.names, self.known, strict=True) if not is_known),
+        )
+
+
+def _by_picture(records: Sequence[Record]) -> dict[Path, list[Record]]:
+    found: dict[Path, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.path, []).append(record)
+    return found
+
+
+def _named(record: Record, name: str, number: int) -> Record:
+    return replace(record, image_id=name if number == 1 else f"{name}#{number}")
+
+
+def _placed(records: Sequence[Record], before: Record) -> list[Record]:
+    """New labels on the old data set's own picture; what the old one knew of it otherwise stays."""
+    name = picture_id(before)
+    return [
+        replace(
+            _named(record, name, number),
+            path=before.path,
+            size_hw=before.size_hw,
+            group=before.group if before.group is not None else record.group,
+            split=before.split if before.split is not None else record.split,
+            box_xyxy=record.box_xyxy if record.box_xyxy is not None or len(records) > 1 else before.box_xyxy,
+        )
+        for number, record in enumerate(records, start=1)
+    ]
+
+
+def _free_name(name: str, *, taken: set[str]) -> str:
+    """The name with a number behind it that no picture has yet."""
+    path = PurePosixPath(name)
+    number = 2
+    while (free := str(path.with_name(f"{path.stem}-{number}{path.suffix}"))) in taken:
+        number += 1
+    return free

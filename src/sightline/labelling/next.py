@@ -1,0 +1,181 @@
+"""The whole of `sightline next`, in order: candidates, a look at each, the choice, what is written.
+
+In: paths. Out: `Asked`. Next: ../cli/next.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sightline.doctor.look import look_at_pictures
+from sightline.errors import UserError
+from sightline.labelling.candidates import Candidates, find_candidates
+from sightline.labelling.choose import Choice, choose
+from sightline.labelling.deliver import PAGE, deliver, require_empty, require_formats
+from sightline.labelling.opinions import Kind, Panel, kind_of
+from sightline.labelling.page import Told, write_page
+from sightline.labelling.survey import Seen, survey
+from sightline.predict_files import Names
+
+_SEVERAL = (
+    "Pictures count as uncertain by the models' scores, and as disputed by how far the models' answers lie apart. "
+)
+_CHANGED = (
+    "Pictures count as uncertain by the model's scores, and as disputed by how far its answers to the picture, its "
+    "mirror image and small shifts of it lie apart. "
+)
+_NEIGHBOURS = (
+    "Frames count as uncertain by the probability that the point is visible, and as disputed by how badly the answer "
+    "fits those to the frames before and behind. "
+)
+_THEN = (
+    "Both become ranks and are averaged. Then the picture worth most is taken, and again and again the one whose rank "
+    "times its distance to all that were taken is largest; near copies of what is taken or labelled already drop out."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asked:
+    """What came of it.
+
+    Attributes:
+        looked_at: how many pictures and frames.
+        labelled: how many pictures were left out because people labelled them.
+        like_labelled: how many because they look like one of these.
+        broken: why, for each picture or video that could not be read.
+    """
+
+    choices: tuple[Choice, ...]
+    looked_at: int
+    labelled: int
+    like_labelled: int
+    broken: tuple[str, ...]
+    written: tuple[Path, ...]
+    has_films: bool
+
+    def summary(self) -> str:
+        """One line."""
+        known = f", {self.labelled:,} labelled already" if self.labelled else ""
+        known += f", {self.like_labelled:,} like a labelled one" if self.like_labelled else ""
+        return f"{len(self.choices):,} chosen of {self.looked_at:,} looked at{known}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        return {
+            "chosen": [
+                {
+                    "rank": choice.rank,
+                    "picture": choice.seen.candidate.name,
+                    "source": str(choice.seen.candidate.path),
+                    "frame": choice.seen.candidate.frame,
+                    "time_s": choice.seen.candidate.time_s,
+                    "uncertainty": choice.seen.doubt.value,
+                    "disagreement": choice.seen.disagreement,
+                    "distance": choice.distance,
+                    "why": choice.why,
+                }
+                for choice in self.choices
+            ],
+            "looked_at": self.looked_at,
+            "labelled": self.labelled,
+            "like_labelled": self.like_labelled,
+            "broken": list(self.broken),
+            "written": [str(path) for path in self.written],
+        }
+
+
+def choose_next(
+    runs: Sequence[Path],
+    data: Sequence[Path],
+    out: Path,
+    *,
+    count: int,
+    formats: Sequence[str],
+    every_s: float,
+    apart_s: float,
+    seed: int,
+    format: str | None,
+    device: str,
+    watch: Callable[[int], None] = lambda _: None,
+) -> Asked:
+    """Look, choose and write; see `cli.next` for the arguments.
+
+    Raises:
+        UserError: the folder is not empty, there is nothing to label or nothing that can be read, or runs, formats
+            and data do not fit together.
+    """
+    require_empty(out, data)
+    kinds: dict[Path, Kind] = {path: kind_of(path) for path in runs}
+    if len(set(kinds.values())) > 1:
+        told = "; ".join(f"{path} {_DOES[kind]}" for path, kind in kinds.items())
+        raise UserError(f"The runs are of different tasks: {told}. Give runs of one task.")
+    candidates = find_candidates(data, format=format)
+    broken: list[str] = []
+    look = _follow if kinds[runs[0]] == "track" else _look
+    seen, names, how = look(
+        runs, candidates, formats=formats, every_s=every_s, device=device, on_broken=broken.append, watch=watch
+    )
+    if not seen:
+        raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to choose from:", *broken]))
+    known = look_at_pictures(candidates.labelled)
+    chosen = choose(
+        seen, count=count, apart_s=apart_s, seed=seed, labelled_thumbs=[one.thumb for one in known.values()]
+    )
+    if not chosen.choices:
+        raise UserError(
+            f"All {len(seen):,} pictures without labels show nearly the same as labelled ones: nothing is worth "
+            "labelling. Give other pictures."
+        )
+    delivered = deliver(chosen.choices, out, names=names, formats=formats)
+    told = Told(models=[str(path) for path in runs], looked_at=len(seen), how=how + _THEN)
+    page = write_page(delivered.choices, out / PAGE, names=names, told=told)
+    return Asked(
+        choices=delivered.choices,
+        looked_at=len(seen),
+        labelled=len(candidates.labelled),
+        like_labelled=chosen.like_labelled,
+        broken=tuple(broken),
+        written=(page, *delivered.written),
+        has_films=any(one.candidate.film for one in seen),
+    )
+
+
+_DOES: dict[Kind, str] = {"pictures": "looks at single pictures", "track": "follows a point through clips"}
+
+
+def _look(
+    runs: Sequence[Path],
+    candidates: Candidates,
+    *,
+    formats: Sequence[str],
+    every_s: float,
+    device: str,
+    on_broken: Callable[[str], None],
+    watch: Callable[[int], None],
+) -> tuple[list[Seen], Names, str]:
+    panel = Panel.load(runs, device=device)
+    require_formats(formats, classes=panel.classes)
+    seen = survey(panel, candidates, every_s=every_s, on_broken=on_broken, watch=watch)
+    names = Names(skeleton=panel.skeleton, classes=panel.classes)
+    return seen, names, _SEVERAL if len(runs) > 1 else _CHANGED
+
+
+def _follow(
+    runs: Sequence[Path],
+    candidates: Candidates,
+    *,
+    formats: Sequence[str],
+    every_s: float,
+    device: str,
+    on_broken: Callable[[str], None],
+    watch: Callable[[int], None],
+) -> tuple[list[Seen], Names, str]:
+    from sightline.labelling.track_survey import Trackers, survey_tracks
+
+    trackers = Trackers.load(runs, device=device)
+    require_formats(formats, classes=())
+    seen = survey_tracks(trackers, candidates, every_s=every_s, on_broken=on_broken, watch=watch)
+    return seen, Names(skeleton=trackers.skeleton), _SEVERAL if len(runs) > 1 else _NEIGHBOURS
