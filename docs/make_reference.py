@@ -46,8 +46,8 @@ SLOTS = (
 # The tree in README shows folders in this order behind the plain files of the package.
 FOLDERS = (
     "readers", "skeletons", "video", "shards", "drawn", "backbones", "necks", "context", "heads", "anchors", "assign",
-    "codecs", "metrics", "calibration", "evaluate", "recipes", "writers", "report", "track", "runtime", "export", "bulk",
-    "compare", "audit", "sweep", "small_data", "labelling", "sinks", "doctor", "bench",
+    "codecs", "metrics", "calibration", "evaluate", "recipes", "writers", "report", "track", "runtime", "export",
+    "bulk", "compare", "audit", "sweep", "small_data", "labelling", "sinks", "doctor", "bench",
     "cli",
 )  # fmt: skip
 

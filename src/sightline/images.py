@@ -43,6 +43,7 @@ __all__ = [
     "Header",
     "ImageError",
     "ImageFault",
+    "likely_size",
     "list_images",
     "read_header",
     "read_image",
@@ -54,6 +55,8 @@ IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """Names, in small letters, by which `list_images` knows a picture."""
+
+JPEG_SUFFIXES = frozenset({".jfif", ".jpe", ".jpeg", ".jpg"})
 
 # OpenCV names the reduced kinds for grey and BGR only; with the bit of COLOR_RGB they are RGB.
 _COLOUR = {1: cv2.IMREAD_COLOR_RGB, 2: 16 | 256, 4: 32 | 256, 8: 64 | 256}
@@ -110,6 +113,12 @@ def shrink_factor(size_hw: tuple[int, int], *, decoded_hw: tuple[int, int]) -> i
         if _shrunk(size_hw, factor=factor) == tuple(decoded_hw):
             return factor
     raise AssertionError(f"{decoded_hw} is no reduction of {size_hw}")
+
+
+def likely_size(path: Path, *, size_hw: tuple[int, int], shrink_to: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that `read_image(shrink_to=...)` will give, judged by the file's name; to count memory by."""
+    is_jpeg = path.suffix.lower() in JPEG_SUFFIXES
+    return _shrunk(size_hw, factor=_largest_factor(size_hw, shrink_to) if is_jpeg else 1)
 
 
 def list_images(folder: Path) -> list[Path]:

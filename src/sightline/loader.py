@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
-from sightline.images import read_image
+from sightline.images import likely_size, read_image
 from sightline.mosaic import mosaic_sample
 from sightline.records import Record
 from sightline.shard_order import ShardWindows
@@ -118,8 +118,8 @@ class Pictures:
         indices = range(len(records)) if only is None else only
         # In this order, so that what is one picture with one crop is decoded once.
         wanted = list(dict.fromkeys(key for index in indices for key in self._keys(index) if key))
-        sizes = {key.path: math.prod(key.size_hw) * data.channels for key in wanted}
-        if sum(sizes[key.path] for key in wanted) * sharing <= data.cache_mb * 2**20:
+        sizes = [likely_size(key.path, size_hw=key.size_hw, shrink_to=key.shrink_to) for key in wanted]
+        if sum(map(math.prod, sizes)) * data.channels * sharing <= data.cache_mb * 2**20:
             with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
                 self.kept = dict(zip(wanted, pool.map(self._decode, wanted), strict=True))
 

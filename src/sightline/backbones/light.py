@@ -28,6 +28,7 @@ class LightBackboneConfig(PieceConfig):
     widths: tuple[PositiveInt, ...] = Field(default=(32, 64, 96), description="at stride 4, 8, ...")
     blocks: tuple[PositiveInt, ...] = Field(default=(2, 3, 3), description="pairs of layers in each")
     stem_level: bool = Field(default=False, description="hand the stem's map on too, as the finest level")
+    stem_norm: bool = Field(default=True, description="normalise and rectify the stem's map; else it is linear")
     skip: int = Field(default=0, ge=0, description="so many of the finest levels are not handed on")
     frozen: Literal["none", "norm", "all"] = Field(default="none", description="what never changes, buffers included")
     mean_std: MeanStd = Field(default="half", description=MEAN_STD_HELP)
@@ -53,11 +54,10 @@ class LightBackbone(nn.Module):
                 f"{levels} levels. Give as many blocks as widths, and skip fewer than all."
             )
         self.skip, self.stem_level = config.skip, config.stem_level
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, config.stem, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(config.stem),
-            nn.ReLU(inplace=True),
-        )
+        stem: list[nn.Module] = [nn.Conv2d(channels, config.stem, 3, stride=2, padding=1, bias=False)]
+        if config.stem_norm:
+            stem += [nn.BatchNorm2d(config.stem), nn.ReLU(inplace=True)]
+        self.stem = nn.Sequential(*stem)
         inputs, stages = config.stem, []
         for width, count in zip(config.widths, config.blocks, strict=True):
             pairs = [Pair(inputs, width, stride=2), *(Pair(width, width, stride=1) for _ in range(count - 1))]

@@ -30,7 +30,9 @@ class FrameMixConfig(ContextPieceConfig):
     past_frames: int = Field(default=2, ge=0, le=3)
     history: int = Field(default=0, ge=0, le=0)
     channels: PositiveInt = Field(default=32, description="behind the reduction, and of what comes out")
-    halve: bool = Field(default=False, description="halve the mix before the pyramid: frames meet a level finer")
+    halve: int = Field(
+        default=0, ge=0, description="frames meet a level above the pyramid, in so many channels; 0: at its own level"
+    )
     widths: tuple[PositiveInt, ...] = Field(default=(64, 96), description="of the stages that halve the map")
     blocks: PositiveInt = Field(default=2, description="depthwise and pointwise pairs in each stage")
     out_level: int = Field(
@@ -52,13 +54,13 @@ class FrameMixConfig(ContextPieceConfig):
 
 
 class FrameMix(nn.Module):
-    """The finest maps [B, T, C, h, w] -> one map [B, channels, h / 2^n, w / 2^n], n = halve + out_level."""
+    """The finest maps [B, T, C, h, w] -> one map [B, channels, h / 2^n, w / 2^n], n = out_level (+ 1 with `halve`)."""
 
     def __init__(self, config: FrameMixConfig, inputs: int) -> None:
         super().__init__()
         width = config.channels
-        self.reduce = conv_norm_relu(inputs * (1 + config.past_frames), width, kernel=1)
-        halving = [Pair(width, width, stride=2)] if config.halve else []
+        self.reduce = conv_norm_relu(inputs * (1 + config.past_frames), config.halve or width, kernel=1)
+        halving = [Pair(config.halve, width, stride=2)] if config.halve else []
         self.first = nn.Sequential(*halving, *(Pair(width, width, stride=1) for _ in range(config.blocks)))
         stages, laterals, last = [], [conv_norm_relu(width, width, kernel=1)], width
         for stage_width in config.widths:

@@ -19,9 +19,9 @@ ONE_POINT = SkeletonConfig(names=("point",))
 def track_ball_coarse() -> Experiment:
     """The first stage of `track-ball`: where in the whole frame, to about ten pixels.
 
-    Idea: the first layers of a light network see each frame of 288 x 512 pixels by itself; at stride 4 the current
-        map meets its differences from the two before, and a light pyramid goes over them; a peak, and visibility from
-        the peak's shape.
+    Idea: linear filters at stride 2 see each frame of 288 x 512 pixels by itself; the current map meets its differences
+        from the two before while an object of two pixels is still to be seen in them, and a light pyramid goes over
+        them; a peak, and visibility from the peak's shape.
     Data: clips with a row per frame; a few thousand labelled frames, or drawn ones.
     Expected: docs/results.md, "Tracks".
     Command: sightline train track-ball --data CLIPS
@@ -45,9 +45,9 @@ def track_ball_coarse() -> Experiment:
             noise_std=0.03,
             part_hw=(144, 256),
         ),
-        backbone=LightBackboneConfig(widths=(32,), blocks=(2,)),
+        backbone=LightBackboneConfig(widths=(), blocks=(), stem_level=True, stem_norm=False),
         neck=NoNeckConfig(),
-        context=FrameMixConfig(past_frames=2),
+        context=FrameMixConfig(past_frames=2, halve=24),
         head=TrackPeakHeadConfig(),
         codec=TrackPeakCodecConfig(),
         train=TrainConfig(
