@@ -23,16 +23,17 @@ TREE_START, TREE_END = "<!-- tree: written by make docs -->", "<!-- end of tree 
 # The modules that a user of the Python interface calls, in the order in which a picture meets them.
 MODULES = (
     "errors", "records", "geometry", "types", "images", "image_headers", "skeletons", "readers", "scan", "stratify",
-    "splits", "config", "task_data", "transforms", "loader", "pieces", "codecs.protocol", "codecs.peaks", "codecs.gaussian",
-    "anchors.generate", "anchors.auto", "anchors.look", "assign.assignment", "model", "metrics.points",
-    "metrics.normalisers", "metrics.one_box", "metrics.boxes", "metrics.box_matches", "metrics.operating_point",
-    "metrics.box_errors", "metrics.bootstrap", "checkpoint", "devices", "infer", "evaluate", "evaluate.scoring",
-    "evaluate.run", "optim", "features", "feature_store", "train", "inspect", "data_fit", "prepare", "pipeline",
-    "tasks", "predict", "predict_files", "writers", "writers.prediction", "writers.box_prediction", "writers.overlay",
-    "speed", "report.page", "recipes", "recipes.ladders", "recipes.aircraft_ladders", "recipes.driving_ladder",
-    "drawn.faces", "drawn.plain_shapes", "drawn.panoramas", "files", "fold", "calibration.conformal",
-    "calibration.probability", "calibration.fit", "small_data.folds", "small_data.folds_summary", "small_data.subsets",
-    "small_data.forecast", "small_data.curve", "audit.run", "labelling.next", "labelling.merge", "sweep.run",
+    "splits", "config", "task_data", "transforms", "loader", "pieces", "codecs.protocol", "codecs.peaks",
+    "codecs.gaussian", "anchors.generate", "anchors.auto", "anchors.look", "assign.assignment", "model",
+    "metrics.points", "metrics.normalisers", "metrics.one_box", "metrics.boxes", "metrics.box_matches",
+    "metrics.operating_point", "metrics.box_errors", "metrics.bootstrap", "checkpoint", "devices", "infer",
+    "evaluate", "evaluate.scoring", "evaluate.run", "optim", "features", "feature_store", "train", "inspect",
+    "data_fit", "prepare", "pipeline", "tasks", "predict", "predict_files", "writers", "writers.prediction",
+    "writers.box_prediction", "writers.overlay", "speed", "report.page", "recipes", "recipes.ladders",
+    "recipes.aircraft_ladders", "recipes.driving_ladder", "drawn.faces", "drawn.plain_shapes", "drawn.panoramas",
+    "files", "fold", "calibration.conformal", "calibration.probability", "calibration.fit", "small_data.folds",
+    "small_data.folds_summary", "small_data.subsets", "small_data.forecast", "small_data.curve", "audit.run",
+    "labelling.next", "labelling.merge", "sweep.run",
 )  # fmt: skip
 SECTIONS = (
     ("data", "DataConfig"),

@@ -46,16 +46,19 @@ class Example:
 def examples(subject: Subject, pictures: Pictures, plain: Measured, shifted: Measured) -> list[Example]:
     """The pictures whose error grew most."""
     errors = [[row.get("error") for row in each.evaluation.predictions] for each in (plain, shifted)]
-    known = [i for i, pair in enumerate(zip(*errors, strict=True)) if None not in pair]
-    growth = {index: float(errors[1][index]) - float(errors[0][index]) for index in known}
-    order = sorted((index for index in known if growth[index] > 0), key=lambda index: -growth[index])[:MOST]
+    known: dict[int, tuple[float, float]] = {}
+    for index, (before, after) in enumerate(zip(*errors, strict=True)):
+        if before is not None and after is not None:
+            known[index] = (float(before), float(after))
+    growth = {index: after - before for index, (before, after) in known.items()}
+    order = sorted((index for index in growth if growth[index] > 0), key=lambda index: -growth[index])[:MOST]
     return [
         Example(
             image_id=pictures.records[index].image_id,
             words=shifted.condition.words,
             before=_drawn(subject, pictures, plain, index),
             after=_drawn(subject, pictures, shifted, index),
-            errors=(float(errors[0][index]), float(errors[1][index])),
+            errors=known[index],
         )
         for index in order
     ]

@@ -64,6 +64,7 @@ def _jpeg(frames: Frames, quality: float, _: np.random.Generator) -> Frames:
         done, data = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
         assert done, frame.shape
         back = cv2.imdecode(data, cv2.IMREAD_COLOR if frame.shape[2] == 3 else cv2.IMREAD_GRAYSCALE)
+        assert back is not None, frame.shape
         out.append(np.ascontiguousarray(back.reshape(frame.shape)[:, :, ::-1]))
     return out
 

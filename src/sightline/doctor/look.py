@@ -12,7 +12,7 @@ import numpy as np
 
 from sightline.doctor.case import Look
 from sightline.images import ImageError, read_header, read_image
-from sightline.members import open_file
+from sightline.members import read_file
 from sightline.records import Record
 
 THUMB = 32
@@ -40,8 +40,7 @@ def _look(path: Path) -> Look | None:
     except ImageError:
         return None
     thumb = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
-    with open_file(path) as file:
-        digest = hashlib.file_digest(file, "blake2b").digest()
+    digest = hashlib.blake2b(read_file(path)).digest()
     return Look(
         format=header.format,
         mode=header.mode,

@@ -50,13 +50,12 @@ __all__ = [
 
 
 class Writer(Protocol):
-    """What the files of this folder that write points have.
+    """What the files of this folder that write points have."""
 
-    Attributes:
-        FILE: what `write` calls its file in a folder; "" where it writes a file for each picture.
-    """
-
-    FILE: str
+    @property
+    def FILE(self) -> str:  # noqa: N802 (a constant of the module)
+        """What `write` calls its file in a folder; "" where it writes a file for each picture."""
+        ...
 
     def write(self, predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -> tuple[Path, ...]:
         """Write predictions to a file or folder; returns the paths written."""
@@ -68,9 +67,12 @@ class Writer(Protocol):
 
 
 class BoxWriter(Protocol):
-    """What the files of this folder that write boxes have; `FILE` as in `Writer`."""
+    """What the files of this folder that write boxes have."""
 
-    FILE: str
+    @property
+    def FILE(self) -> str:  # noqa: N802 (a constant of the module)
+        """As in `Writer`."""
+        ...
 
     def write(
         self,
