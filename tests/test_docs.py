@@ -18,6 +18,7 @@ from cyclopts.exceptions import CycloptsError
 
 from sightline import cli
 from sightline.cli.choose import chosen
+from sightline.cli.convert import SHARDS
 from sightline.readers import FORMATS
 from sightline.recipes import LADDERS, RECIPES
 from sightline.writers import BOX_WRITERS, WRITERS
@@ -124,7 +125,7 @@ def test_every_command_of_the_docs_parses(where, words):
     if name in ("train", "inspect", "anchors") and not recipe.endswith((".yaml", ".yml")):
         chosen(recipe, arguments.get("use"), arguments.get("set"))
     formats = arguments.get("format") or [] if name == "predict" else [arguments["to"]] if name == "convert" else []
-    assert set(formats) <= {*WRITERS, *BOX_WRITERS}, where
+    assert set(formats) <= {*WRITERS, *BOX_WRITERS, SHARDS}, where
 
 
 def test_the_docs_show_commands():

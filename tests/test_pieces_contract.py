@@ -51,6 +51,7 @@ def members(union: object) -> set[type]:
 
 # Behind a neck that keeps every place, a thousand units a place would take gigabytes.
 NARROW: dict[tuple[str, str], dict[str, object]] = {
+    ("neck", "deconv"): {"channels": (16, 16, 16)},
     ("head", "track-mlp"): {"hidden": (8,)},
     ("head", "track-split"): {"trunk": (8,), "branch": 8},
     ("head", "one-box"): {
