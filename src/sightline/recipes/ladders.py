@@ -131,6 +131,20 @@ def flip_swap() -> list[Experiment]:
     return [none, naive, changed(naive, name="flip-swap-3-swapped", sets=["augment.flip_swaps_twins=true"])]
 
 
+def fpn_vs_bifpn() -> list[Experiment]:
+    """Maps of all levels put together once, from coarse to fine, or back and forth with learnt weights."""
+    fpn = changed(regression_vs_heatmap()[-1], name="fpn-vs-bifpn-1-fpn")
+    return [fpn, changed(fpn, name="fpn-vs-bifpn-2-bifpn", use=["neck=bifpn"], sets=["neck.channels=64"])]
+
+
+def constant_vs_random_noise() -> list[Experiment]:
+    """Noise of one strength in every training picture (a published failure), then a strength drawn for each."""
+    sets = ["augment.noise_std=0.1", "augment.noise_draw=constant"]
+    constant = changed(regression_vs_heatmap()[-1], name="constant-vs-random-noise-1-constant", sets=sets)
+    random = changed(constant, name="constant-vs-random-noise-2-random", sets=["augment.noise_draw=each-image"])
+    return [constant, random]
+
+
 LADDERS: dict[str, Callable[[], list[Experiment]]] = {
     "lr-trial": lr_trial,
     "p3-trials": p3_trials,
@@ -140,4 +154,6 @@ LADDERS: dict[str, Callable[[], list[Experiment]]] = {
     "summed-vs-separate": summed_vs_separate,
     "single-pixel": single_pixel,
     "flip-swap": flip_swap,
+    "fpn-vs-bifpn": fpn_vs_bifpn,
+    "constant-vs-random-noise": constant_vs_random_noise,
 }
