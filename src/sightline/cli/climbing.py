@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sightline.cli import console
 from sightline.cli.choose import weight_folders
 from sightline.cli.dataset import print_dataset
+from sightline.cli.several_runs import bars, command_line
 from sightline.errors import UserError, unknown_name
-
-if TYPE_CHECKING:
-    from sightline.prepare import Prepared
-    from sightline.train import Watcher
 
 
 def climb_and_tell(
@@ -54,10 +47,7 @@ def climb_and_tell(
     """
     from sightline.compare.ladder import Interrupted, Plan, climb, read_ladder
     from sightline.devices import pick_device
-    from sightline.evaluate import scoring_for
-    from sightline.loader import EpochSampler
     from sightline.prepare import load_data
-    from sightline.terminal import training_progress
 
     if seeds < 1 or (images is not None and images < 1) or any(rate <= 0 for rate in rates):
         raise UserError("--seeds and --images count from 1, and --rates are above 0.")
@@ -78,18 +68,10 @@ def climb_and_tell(
         rates=tuple(rates),
         images=images,
         device=pick_device(device),
-        command="sightline " + shlex.join(sys.argv[1:]),
+        command=command_line(),
         weight_folders=tuple(weight_folders(weights_dir, data)),
     )
-    with ExitStack() as bars:
-
-        def watchers(prepared: Prepared) -> Sequence[Watcher]:
-            bars.close()  # the bar of the run before
-            train = prepared.experiment.train
-            steps = EpochSampler(count=len(prepared.split.train), batch=train.batch, seed=0).steps
-            metric = scoring_for(prepared.experiment).metric
-            return [bars.enter_context(training_progress(where, total_steps=steps * train.epochs, metric=metric))]
-
+    with bars(where) as watchers:
         try:
             chosen = [rung for rung in rungs if not only or rung.recipe in only]
             return climb(chosen, dataset, wanted, say=lambda text: console.say(text, on=where), watchers=watchers)

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sightline.cli import console
-from sightline.cli.folds import SeveralRuns, bars, command_line
 from sightline.cli.options import Flag, Many
+from sightline.cli.several_runs import SeveralRuns, bars, command_line
 
 SHARES = (10.0, 20.0, 40.0, 80.0, 100.0)
 

@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +13,13 @@ from cyclopts import Parameter
 
 from sightline.cli import console
 from sightline.cli.options import Flag, Many
+from sightline.cli.several_runs import bars
 from sightline.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from sightline.prepare import Prepared
     from sightline.sweep.result import Result
     from sightline.sweep.trial import Search
     from sightline.sweep.tried import Tried
-    from sightline.train import Watcher
 
 PRUNERS = ("median", "wilcoxon", "none")
 _LEAST_WILCOXON = 5  # seeds: with four, the last one is over before a p-value below 0.1 can be
@@ -126,10 +124,10 @@ def sweep(
         limits=limits, pruner=pruned_by, data=dataset.fingerprint(), metric=scoring.metric,
         less_is_better=scoring.less_is_better,
     )  # fmt: skip
-    with ExitStack() as bars:
+    with bars(where, in_logs=False) as watchers:
         search = Search(
             space=space, settings=settings, dataset=dataset, out=out, device=device, command=_command(storage),
-            weight_folders=folders, say=lambda text: console.say(text, on=where), watchers=_bars(bars, json=json),
+            weight_folders=folders, say=lambda text: console.say(text, on=where), watchers=watchers,
         )  # fmt: skip
         try:
             tried = search_all(
@@ -138,7 +136,6 @@ def sweep(
             )  # fmt: skip
             found = _rechecked(tried, search, seeds=recheck, is_whole=_count(tried) >= trials)
         except Interrupted as stopped:
-            bars.close()
             search.say(f"Stopped and saved in {stopped}. The same command goes on.")
             return 130
     return _tell(found, as_json=json)
@@ -206,26 +203,6 @@ def _command(storage: str | None) -> str:
     if storage is not None:
         words = [word.replace(storage, shown(storage, Path())) for word in words]
     return "sightline " + shlex.join(words)
-
-
-def _bars(stack: ExitStack, *, json: bool) -> Callable[[Prepared], Sequence[Watcher]]:
-    """A bar for each training on a terminal; in a log one line a trial is enough."""
-    where = console.err if json else console.out
-
-    def watchers(prepared: Prepared) -> Sequence[Watcher]:
-        from sightline.evaluate import scoring_for
-        from sightline.loader import EpochSampler
-        from sightline.terminal import training_progress
-
-        stack.close()  # the bar of the run before
-        if not where.is_terminal:
-            return ()
-        train = prepared.experiment.train
-        steps = EpochSampler(count=len(prepared.split.train), batch=train.batch, seed=0).steps
-        metric = scoring_for(prepared.experiment).metric
-        return [stack.enter_context(training_progress(where, total_steps=steps * train.epochs, metric=metric))]
-
-    return watchers
 
 
 def _after(search: Search, *, total: int, began: float) -> Callable[[Sequence[Tried], Tried], None]:

@@ -12,8 +12,9 @@ from cyclopts import Parameter
 from sightline.cli import console
 from sightline.cli.choose import chosen, weight_folders
 from sightline.cli.dataset import print_dataset
-from sightline.cli.folds import SeveralRuns, fold_and_tell
+from sightline.cli.folds import fold_and_tell
 from sightline.cli.options import Flag, Many
+from sightline.cli.several_runs import SeveralRuns
 from sightline.cli.train_tracker import Request, train_tracker
 from sightline.cli.training import train_and_tell
 from sightline.errors import UserError

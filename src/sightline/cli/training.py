@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from sightline.cli import console
 from sightline.processes import ALONE, Group
 from sightline.sinks import Target
-from sightline.sinks.live import shown_elsewhere
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,6 +72,7 @@ def trained(
     from sightline.evaluate import scoring_for
     from sightline.loader import EpochSampler
     from sightline.pipeline import train_run
+    from sightline.sinks.live import shown_elsewhere
     from sightline.terminal import training_progress
 
     experiment = prepared.experiment

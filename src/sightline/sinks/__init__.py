@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightline.errors import MissingExtra, UserError, unknown_name
-from sightline.sinks.contents import Sink
-from sightline.sinks.mlflow import needs_database
+
+if TYPE_CHECKING:  # every command that trains imports this file to say what it can
+    from sightline.sinks.contents import Sink
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ def read_targets(texts: Sequence[str]) -> tuple[Target, ...]:
 
 
 def _require_installed(target: Target) -> None:
+    from sightline.sinks.mlflow import needs_database
+
     modules = [target.kind]
     if target.kind == "mlflow" and needs_database(target.where):
         modules += ["sqlalchemy", "alembic"]
