@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
     from torch import Tensor
+    from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]
 
 T = TypeVar("T")
 
 # How long one process waits for another: for the first to read and unpack the data, or to evaluate. One that has died
 # is noticed at once, by its closed connection.
 PATIENCE = timedelta(hours=2)
-MEETING = timedelta(minutes=5)  # to connect: gloo has been seen to wait for ever when processes are started again
+MEETING = timedelta(minutes=5)  # for all to have been started
 _LOST = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "broken pipe")  # in their words
 
 
@@ -203,7 +206,8 @@ def join(place: Place, *, device: str) -> Group:
         )
     fabric = Fabric(accelerator=device, devices=place.local_world, num_nodes=place.machines, strategy=strategy())
     try:
-        fabric.launch()
+        _connect(place, backend="nccl" if device == "cuda" else "gloo")
+        fabric.launch()  # which finds them connected
     except torch.distributed.DistError as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise UserError(
@@ -212,6 +216,55 @@ def join(place: Place, *, device: str) -> Group:
         ) from error
     _be_patient()
     return Group(place, fabric)
+
+
+def _connect(place: Place, *, backend: str) -> None:
+    """Meet at torchrun's store, and connect under a name that no other meeting has.
+
+    torchrun keeps its store when it starts processes again. Under the old names they would read the addresses of those
+    that died, and wait for ever to be connected.
+
+    Raises:
+        DistError: not all have come, or they cannot be connected.
+    """
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage]
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", place.rank, place.world, timeout=MEETING))
+    here = PrefixStore(f"sightline-{_meeting(store, place)}", store)
+    dist.init_process_group(backend, store=here, rank=place.rank, world_size=place.world, timeout=MEETING)
+
+
+def _meeting(store: Store, place: Place) -> str:
+    """A name that the processes which are here now agree on, whatever older ones left in the store.
+
+    Each says hello with a word of its own. The leader offers a name with the words that it heard, again and again;
+    who finds its own word there accepts, and when all have, the name holds.
+
+    Raises:
+        DistError: not all have come in time.
+    """
+    from torch.distributed import DistStoreError
+
+    own = secrets.token_hex(8)
+    store.set(f"hello-{place.rank}", own)
+    others = range(1, place.world)
+    ends = time.monotonic() + MEETING.total_seconds()
+    while time.monotonic() < ends:
+        if place.rank == 0:
+            words = [store.get(f"hello-{rank}").decode() for rank in others]  # waits for each
+            store.set("offer", " ".join([own, *words]))
+            accepted = [f"accepted-{own}-{rank}" for rank in others]
+            if store.check(accepted):
+                return own
+        else:
+            name, *words = store.get("offer").decode().split()
+            if words[place.rank - 1 : place.rank] == [own]:
+                store.set(f"accepted-{name}-{place.rank}", "")
+                return name
+        time.sleep(0.1)
+    raise DistStoreError(f"not all of {place.world} processes came to the meeting in {MEETING}")
 
 
 def _be_patient() -> None:
@@ -239,7 +292,7 @@ def strategy() -> DDPStrategy:
     names = signature(DistributedDataParallel).parameters
     quiet = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
     options: dict[str, Any] = {"gradient_as_bucket_view": True, quiet: False}
-    return DDPStrategy(timeout=MEETING, **options)
+    return DDPStrategy(timeout=PATIENCE, **options)
 
 
 @contextmanager
