@@ -5,9 +5,7 @@ One HTML file that needs nothing else; its content security policy forbids it to
 
 from __future__ import annotations
 
-import base64
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
@@ -21,13 +19,12 @@ from sightline.audit.run import Audit
 from sightline.audit.table import reading
 from sightline.compare.words import p_text, signed, span
 from sightline.files import write_atomically
+from sightline.report.frame import frame, image_tag, scaled, with_links
 from sightline.report.tables import Line, cell, number_table
 from sightline.report.words import Metric, counted, describe, figure
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_SHEETS = (("sightline.report", "style.css"), ("sightline.compare", "journey.css"), ("sightline.audit", "page.css"))
+_SHEETS = (("sightline.compare", "journey.css"), ("sightline.audit", "page.css"))
 _SIDE = 360  # of an embedded picture
-_QUALITY = 82
 _PARTS = {"train": "training pictures", "val": "validation pictures", "data": "pictures that the run does not know"}
 
 
@@ -46,23 +43,15 @@ def render(made: Audit) -> str:
         ("pictures", "Pictures", _pictures(made)),
         ("numbers", "Numbers", "".join(_numbers(made, part.name) for part in made.parts)),
     )
-    there = [(anchor, title, html) for anchor, title, html in sections if html]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'
-        for anchor, title, html in there
-    )
-    style = "".join(files(package).joinpath(sheet).read_text(encoding="utf-8") for package, sheet in _SHEETS)
-    notes = "".join(f"<p>{escape(note)}</p>" for note in [*reading(made), *made.notes])
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{escape(name)} - sightline audit</title><style>{style}</style></head><body>"
-        f'<header><p class="origin">Run <b>{escape(name)}</b> on <b>{escape(made.data.resolve().name)}</b></p>'
-        f'<h1>Audit</h1>{_lead(made)}<nav aria-label="Sections">{links}</nav></header><main>{body}</main>'
-        f"<footer>{notes}<p>Made by sightline.</p></footer></body></html>\n"
+    links, body = with_links(sections)
+    return frame(
+        title=name,
+        kind="audit",
+        header=f'<p class="origin">Run <b>{escape(name)}</b> on <b>{escape(made.data.resolve().name)}</b></p>'
+        f"<h1>Audit</h1>{_lead(made)}{links}",
+        main=body,
+        sheets=_SHEETS,
+        notes=[*reading(made), *made.notes],
     )
 
 
@@ -125,20 +114,14 @@ def _pair(example: Example) -> str:
     name = escape(example.image_id, quote=True)
     before, after = example.errors
     return (
-        f'<figure class="pair"><div>{_image(example.before, alt=f"{name}, plain")}'
-        f"{_image(example.after, alt=f'{name}, changed')}</div><figcaption><b>error {figure(before)} to "
+        f'<figure class="pair"><div>{_image(example.before, alt=f"{example.image_id}, plain")}'
+        f"{_image(example.after, alt=f'{example.image_id}, changed')}</div><figcaption><b>error {figure(before)} to "
         f"{figure(after)}</b> {name}</figcaption></figure>"
     )
 
 
 def _image(picture: np.ndarray, *, alt: str) -> str:
-    height, width = picture.shape[:2]
-    scale = _SIDE / max(height, width)
-    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(small[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    text = base64.b64encode(data.tobytes()).decode()
-    return f'<img alt="{alt}" width="{size_wh[0]}" height="{size_wh[1]}" src="data:image/jpeg;base64,{text}">'
+    return image_tag(scaled(picture, side=_SIDE, enlarge=cv2.INTER_AREA), alt=alt)
 
 
 def _numbers(made: Audit, part: str) -> str:

@@ -6,7 +6,6 @@ In: a `Comparison`. Out: one HTML file that needs nothing else; its content secu
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from sightline.compare.comparison import Comparison, between
@@ -16,15 +15,11 @@ from sightline.compare.journey_pictures import pictures
 from sightline.compare.scores import common_metrics
 from sightline.compare.words import notes, sentence
 from sightline.files import write_atomically
+from sightline.report.frame import frame, with_links
 from sightline.report.run_folder import RunFolder, read_run_folder
 from sightline.report.words import counted, describe
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-_SHEETS = (
-    ("sightline.report", "style.css"),
-    ("sightline.report", "boxes.css"),
-    ("sightline.compare", "journey.css"),
-)
+_SHEETS = (("sightline.report", "boxes.css"), ("sightline.compare", "journey.css"))
 
 
 def write_journey(made: Comparison, path: Path) -> None:
@@ -48,29 +43,18 @@ def render(made: Comparison) -> str:
         ("costs", "Costs", costs(made)),
         ("settings", "Settings", settings(made)),
     )
-    there = [(anchor, title, html) for anchor, title, html in sections if html]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'
-        for anchor, title, html in there
-    )
-    style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in _SHEETS)
-    script = files("sightline.report").joinpath("report.js").read_text(encoding="utf-8")
+    links, body = with_links(sections)
     names = [line.arm.name for line in made.lines]
     title = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
-    listed = "".join(f"<p>{escape(note)}</p>" for note in [*notes(made), *_gaps(folders)])
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{escape(title)} - sightline compare</title><style>{style}</style></head><body>"
-        f'<header><p class="origin">{counted(len(names), "version")} on {counted(made.pictures, "picture")}, data '
-        f"<b>{escape(made.first_run.fingerprint)}</b></p><h1>{escape(title)}</h1>{_lead(made)}{forest(made)}"
-        f'<nav aria-label="Sections">{links}</nav></header><main>{body}</main>'
-        f"<footer>{listed}<p>Made by sightline.</p></footer>"
-        '<dialog><div></div><button type="button">Close</button></dialog>'
-        f"<script>{script}</script></body></html>\n"
+    return frame(
+        title=title,
+        kind="compare",
+        header=f'<p class="origin">{counted(len(names), "version")} on {counted(made.pictures, "picture")}, data '
+        f"<b>{escape(made.first_run.fingerprint)}</b></p><h1>{escape(title)}</h1>{_lead(made)}{forest(made)}{links}",
+        main=body,
+        sheets=_SHEETS,
+        scripts=("report.js",),
+        notes=[*notes(made), *_gaps(folders)],
     )
 
 

@@ -5,13 +5,10 @@ One HTML file that needs nothing else, as the report's. Next: fix.py
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from sightline.doctor.checks import CHECKS
@@ -19,14 +16,13 @@ from sightline.doctor.run import Examination
 from sightline.files import write_atomically
 from sightline.images import ImageError, read_image
 from sightline.records import Dataset, Objects, Problem, Record
+from sightline.report.frame import frame, image_tag, scaled
 from sightline.writers.overlay import draw_boxes, draw_overlay
 
 MOST_PICTURES = 120
 _PER_KIND = 12  # pictures of one kind before other kinds get their turn
 _SIDE = 420
-_QUALITY = 82
 _WEIGHT = {"error": 100.0, "warning": 10.0, "note": 1.0}
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_page(found: Examination, path: Path) -> Path:
@@ -48,20 +44,14 @@ def render(found: Examination) -> str:
     told = ", ".join(f"{count:,} {severity}{'s' if count != 1 else ''}" for count, severity in counts)
     pictures = f'<section id="pictures"><h2>Suspects</h2><div class="content"><div class="suspects">{tiles}</div>{rest}'
     body = (pictures + "</div></section>" if tiles else "") + _of_all(found) + _kinds(found)
-    style = "".join(
-        files(package).joinpath(sheet).read_text(encoding="utf-8")
-        for package, sheet in (("sightline.report", "style.css"), ("sightline.doctor", "page.css"))
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{name} - sightline check</title><style>{style}</style></head><body>"
-        f'<header><p class="origin">Data set <b>{escape(dataset.format)}</b></p><h1>{name}</h1>'
+    return frame(
+        title=dataset.root.resolve().name,
+        kind="check",
+        header=f'<p class="origin">Data set <b>{escape(dataset.format)}</b></p><h1>{name}</h1>'
         f'<p class="lead">{len(dataset):,} records, {len(found.ran)} checks: '
-        f"{told if found.problems else 'nothing found'}.</p></header>"
-        f"<main>{body}</main><footer><p>Made by sightline.</p></footer></body></html>\n"
+        f"{told if found.problems else 'nothing found'}.</p>",
+        main=body,
+        sheets=(("sightline.doctor", "page.css"),),
     )
 
 
@@ -108,16 +98,12 @@ def _drawn(dataset: Dataset, record: Record | None, path: Path) -> str:
         picture = read_image(record.path if record is not None else path, channels=3)
     except ImageError as error:
         return f'<div class="gone">{escape(error.fault.replace("image-", "picture "))}</div>'
-    height, width = picture.shape[:2]
-    scale = _SIDE / max(height, width)
-    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    if record is not None:
-        small = _with_labels(dataset, record, small, np.array([size_wh[0] / width, size_wh[1] / height]))
-    _, data = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    text = base64.b64encode(data.tobytes()).decode()
-    name = escape(record.image_id if record is not None else path.name, quote=True)
-    return f'<img alt="{name}" width="{size_wh[0]}" height="{size_wh[1]}" src="data:image/jpeg;base64,{text}">'
+    small = scaled(picture, side=_SIDE)
+    if record is None:
+        return image_tag(small, alt=path.name)
+    scale = np.array([small.shape[1] / picture.shape[1], small.shape[0] / picture.shape[0]])
+    # Labels are drawn on more pixels than are shown, so that they stay sharp on a phone.
+    return image_tag(_with_labels(dataset, record, small, scale), alt=record.image_id, like=small)
 
 
 def _with_labels(dataset: Dataset, record: Record, picture: np.ndarray, scale: np.ndarray) -> np.ndarray:

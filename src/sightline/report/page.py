@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from sightline.files import write_atomically
@@ -23,6 +22,7 @@ from sightline.report import (
     track_film,
     track_sections,
 )
+from sightline.report.frame import frame, with_links
 from sightline.report.run_folder import RunFolder, read_run_folder
 from sightline.report.values import Task
 
@@ -82,7 +82,6 @@ _LAST: tuple[tuple[str, str, Make, str], ...] = (
     ("inside", "Inside the network", story.inside, "no score maps or filters"),
     ("settings", "Settings", story.settings, "no config.yaml"),
 )
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def write_report(run_dir: Path) -> Path:
@@ -105,31 +104,16 @@ def write_report(run_dir: Path) -> Path:
 def render(run: RunFolder) -> str:
     """The whole page."""
     made = [(anchor, title, make(run), gap) for anchor, title, make, gap in (*_FIRST, *_OF_TASK[run.task], *_LAST)]
-    there = [(anchor, title, html) for anchor, title, html, _ in made if html]
     gaps = [f"{title.lower()} ({gap})" for _, title, html, gap in made if gap and not html]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'
-        for anchor, title, html in there
-    )
-    notes = [*run.notes, *([f"Left out: {', '.join(gaps)}."] if gaps else [])]
-    listed = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    recipe = run.run.get("recipe")
-    name = str(recipe or run.path.resolve().name)
+    links, body = with_links([(anchor, title, html) for anchor, title, html, _ in made])
+    name = str(run.run.get("recipe") or run.path.resolve().name)
     origin = f'<p class="origin">Run <b>{escape(run.path.resolve().name)}</b></p>'
-    asset = files("sightline.report")
-    sheets, scripts = ("style.css", *_SHEETS[run.task]), ("report.js", *_SCRIPTS[run.task])
-    style = "".join(asset.joinpath(name).read_text(encoding="utf-8") for name in sheets)
-    script = "".join(asset.joinpath(name).read_text(encoding="utf-8") for name in scripts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{escape(name)} - sightline report</title><style>{style}</style></head><body>"
-        f"<header>{origin}<h1>{escape(name)}</h1>{sections.headline(run)}"
-        f'<nav aria-label="Sections">{links}</nav></header><main>{body}</main>'
-        f"<footer>{listed}<p>Made by sightline.</p></footer>"
-        '<dialog><div></div><button type="button">Close</button></dialog>'
-        f"<script>{script}</script></body></html>\n"
+    return frame(
+        title=name,
+        kind="report",
+        header=f"{origin}<h1>{escape(name)}</h1>{sections.headline(run)}{links}",
+        main=body,
+        sheets=[("sightline.report", sheet) for sheet in _SHEETS[run.task]],
+        scripts=("report.js", *_SCRIPTS[run.task]),
+        notes=[*run.notes, *([f"Left out: {', '.join(gaps)}."] if gaps else [])],
     )

@@ -19,6 +19,7 @@ import numpy as np
 from sightline.geometry import Box, box_around, enlarge, fit_aspect
 from sightline.images import ImageError, read_image
 from sightline.members import member_of
+from sightline.report.frame import jpeg_uri
 from sightline.report.run_folder import Heatmaps
 from sightline.report.values import Row, number
 from sightline.report.words import Metric
@@ -72,7 +73,7 @@ def embedded(picture: np.ndarray, *, most_pixels: int) -> str:
     """A whole picture as an SVG image at its own place in original pixels."""
     height, width = picture.shape[:2]
     part = _at_most(picture, side=max(height, width) * min(1.0, (most_pixels / (height * width)) ** 0.5))
-    return f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="{_jpeg_uri(part)}"/>'
+    return f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="{jpeg_uri(part)}"/>'
 
 
 def heatmap_panel(heatmaps: Heatmaps, *, names: Sequence[str]) -> str:
@@ -91,7 +92,7 @@ def heatmap_panel(heatmaps: Heatmaps, *, names: Sequence[str]) -> str:
         figures += (
             f'<figure class="heat" data-sprite="{_png_uri(sprite)}" data-columns="{columns}" data-count="{count}" '
             f'data-width="{width}" data-height="{height}"><div class="stack"><img alt="" '
-            f'data-src="{_jpeg_uri(_rgb(picture))}"><canvas></canvas></div>'
+            f'data-src="{jpeg_uri(_rgb(picture))}"><canvas></canvas></div>'
             f'<figcaption><span title="{escape(name, quote=True)}"><bdi>{escape(name)}</bdi></span></figcaption>'
             "</figure>"
         )
@@ -180,7 +181,7 @@ def _embedded(picture: np.ndarray, *, box_xyxy: Box) -> str:
     part = _at_most(np.ascontiguousarray(picture[top:bottom, left:right]), side=_TILE_SIDE)
     return (
         f'<image x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" preserveAspectRatio="none" '
-        f'href="{_jpeg_uri(part)}"/>'
+        f'href="{jpeg_uri(part)}"/>'
     )
 
 
@@ -225,11 +226,6 @@ def _at_most(picture: np.ndarray, *, side: float) -> np.ndarray:
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
-
-
-def _jpeg_uri(picture_rgb: np.ndarray) -> str:
-    code = cv2.imencode(".jpg", picture_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode()
 
 
 def _png_uri(picture: np.ndarray) -> str:

@@ -7,10 +7,10 @@ Next: rebuild.py
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from sightline.files import write_atomically
+from sightline.report.frame import frame, with_links
 from sightline.report.tables import Line, cell, number_table
 from sightline.report.words import counted
 from sightline.sweep.importance import ENOUGH, LEAST, importances
@@ -20,7 +20,6 @@ from sightline.sweep.table import drawn_text, score_text, value_text
 from sightline.sweep.tried import Tried
 
 PAGE = "sweep.html"
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _MOST = 15  # trials before the rest is folded
 
 
@@ -42,26 +41,17 @@ def render(found: Result) -> str:
         ("others", "Without a score", _others(found)),
         ("space", "What was searched", _space(found)),
     )
-    there = [(anchor, title, html) for anchor, title, html in sections if html]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{title}</h2><div class="content">{html}</div></section>'
-        for anchor, title, html in there
-    )
-    sheets = (("sightline.report", "style.css"), ("sightline.report", "boxes.css"), ("sightline.sweep", "page.css"))
-    style = "".join(files(package).joinpath(name).read_text(encoding="utf-8") for package, name in sheets)
-    recipe = escape(found.space.base.recipe)
+    links, body = with_links(sections)
+    recipe = found.space.base.recipe
     counts = ", ".join(f"{number} {state}" for state, number in found.counts().items())
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
-        f"<title>{recipe} - sightline sweep</title><style>{style}</style></head><body>"
-        f'<header><p class="origin">{counted(len(found.tried), "trial")}: {escape(counts)}; '
+    return frame(
+        title=recipe,
+        kind="sweep",
+        header=f'<p class="origin">{counted(len(found.tried), "trial")}: {escape(counts)}; '
         f"{counted(found.settings.seeds, 'seed')} each, data <b>{escape(found.settings.data)}</b></p>"
-        f'<h1>{recipe}, searched</h1>{_lead(found)}<nav aria-label="Sections">{links}</nav></header>'
-        f"<main>{body}</main><footer><p>Made by sightline.</p></footer></body></html>\n"
+        f"<h1>{escape(recipe)}, searched</h1>{_lead(found)}{links}",
+        main=body,
+        sheets=(("sightline.report", "boxes.css"), ("sightline.sweep", "page.css")),
     )
 
 
