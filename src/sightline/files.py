@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,6 +82,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if aside is not None:
             with suppress(OSError):  # the error that brought us here is the one to tell
                 aside.unlink(missing_ok=True)
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether a new folder may be written there: there is nothing, or an empty folder."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+@contextmanager
+def folder_aside(folder: Path) -> Iterator[Path]:
+    """A free name beside a vacant folder's; what is made there becomes `folder` when the block ends without an error.
+
+    Otherwise nothing is left of it. An `OSError` passes through.
+    """
+    target = Path(os.path.realpath(folder))
+    aside = target.with_name(f".writing-{secrets.token_hex(6)}")
+    try:
+        yield aside
+        if target.exists():
+            target.rmdir()  # empty
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.replace(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _create_aside(target: Path) -> Path:

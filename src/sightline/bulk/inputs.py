@@ -19,7 +19,7 @@ from sightline.readers import read_dataset, webdataset
 from sightline.readers.texts import read_text
 from sightline.shards.tar import read_contents
 from sightline.tasks import LABEL_SUFFIXES, Task, tasks_of_labels
-from sightline.video.library import is_video
+from sightline.video.library import is_video, list_videos
 
 LIST_SUFFIX = ".txt"
 
@@ -99,7 +99,7 @@ def _of_pattern(pattern: str) -> Iterator[Unit]:
 
 
 def _of_folder(folder: Path, *, follows: bool) -> Iterator[Unit]:
-    videos = sorted(path for path in folder.rglob("*") if is_video(path) and path.is_file())
+    videos = list_videos(folder)
     pictures = [] if follows else list_images(folder)
     if not (videos or pictures):
         raise UserError(f"{folder} holds no {'videos' if follows else 'pictures and no videos'}. Check the path.")

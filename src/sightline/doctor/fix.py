@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import secrets
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from sightline.doctor.copies import same_labels
 from sightline.doctor.points import at_corner
 from sightline.doctor.run import Examination
 from sightline.errors import UserError
-from sightline.files import write_atomically
+from sightline.files import folder_aside, is_vacant, write_atomically
 from sightline.images import read_image
 from sightline.predict_files import convert_to_nearest
 from sightline.records import Dataset, Record
@@ -59,7 +58,7 @@ def require_new(out: Path, data: Path) -> None:
     Raises:
         UserError: `out` exists and is not an empty folder, or is the data set or within it.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if not is_vacant(out):
         raise UserError(f"{out} exists already and is not empty. --fix overwrites nothing: give a new folder.")
     root = data.resolve() if data.is_dir() else data.resolve().parent
     if out.resolve() == root or root in out.resolve().parents:
@@ -79,23 +78,17 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
     fixed, changes = corrected(found)
     if not fixed.records:
         raise UserError(f"There is nothing to write: no record of {dataset.root} is usable. Mend the errors first.")
-    aside = out.resolve().with_name(f".writing-{secrets.token_hex(6)}")
     try:
-        upright = {change.image_id for change in changes if change.id == "image-rotated"}
-        labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
-        shutil.rmtree(aside / ".upright", ignore_errors=True)
-        if format != dataset.format:
-            text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
-            changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
-        write_atomically(aside / "fixes.csv", _table(changes))
-        if out.exists():
-            out.rmdir()  # empty, as `require_new` has seen
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside.replace(out)
+        with folder_aside(out) as aside:
+            upright = {change.image_id for change in changes if change.id == "image-rotated"}
+            labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
+            shutil.rmtree(aside / ".upright", ignore_errors=True)
+            if format != dataset.format:
+                text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
+                changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
+            write_atomically(aside / "fixes.csv", _table(changes))
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}. Choose another folder.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     placed = out / labels.relative_to(aside)
     return Fixed(labels=placed, format=format, records=len(fixed), changes=len(changes))
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,7 +22,7 @@ import numpy as np
 from sightline.drawn.rallies import Conditions, Rally, RallyTruth, draw_rally, training_pose, unseen_pose
 from sightline.drawn.rally_camera import CameraPose, Kind
 from sightline.errors import MissingExtra, UserError, unknown_name
-from sightline.files import write_atomically
+from sightline.files import folder_aside, is_vacant, write_atomically
 from sightline.geometry import continuous_to_index
 
 if TYPE_CHECKING:
@@ -172,17 +170,12 @@ def _check_video(size_hw: tuple[int, int]) -> None:
 @contextmanager
 def _folder_aside(target: Path) -> Iterator[Path]:
     """A new folder beside the target, which takes its name when the block ends without an error."""
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    if not is_vacant(target):
         raise UserError(f"Cannot write {target}: it exists already. Choose another folder or remove it first.")
-    aside = target.with_name(f".writing-{secrets.token_hex(6)}")
     try:
-        aside.mkdir(parents=True)
-        yield aside
-        if target.exists():
-            target.rmdir()  # empty, as checked
-        aside.rename(target)
+        with folder_aside(target) as aside:
+            aside.mkdir(parents=True)
+            yield aside
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"Cannot write {target}: {reason}. Nothing of it was left behind.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

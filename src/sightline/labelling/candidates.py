@@ -16,7 +16,7 @@ from sightline.readers import FORMATS, read_dataset
 from sightline.readers.pictures import is_picture
 from sightline.records import Record
 from sightline.tasks import LABEL_SUFFIXES
-from sightline.video.library import is_video
+from sightline.video.library import is_video, list_videos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def _look_into(
     for path in list_images(root):
         pictures.setdefault(path.resolve(), Candidate(name=path.relative_to(root).as_posix(), path=path))
     if given.is_dir():
-        for path in sorted(path for path in root.rglob("*") if is_video(path) and path.is_file()):
+        for path in list_videos(root):
             films.setdefault(path, path.relative_to(root).with_suffix("").as_posix())
     if dataset is None:
         return

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from sightline.errors import UserError
-from sightline.files import write_atomically
+from sightline.files import is_vacant, write_atomically
 from sightline.labelling.choose import Choice
 from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
 from sightline.video.source import open_source
@@ -45,7 +45,7 @@ def require_empty(out: Path, data: Sequence[Path]) -> None:
     Raises:
         UserError: `out` is a file, a folder that is not empty, or in one of the folders of pictures.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if not is_vacant(out):
         raise UserError(f"{out} exists already and is not empty. Nothing is overwritten: give a new folder as --out.")
     for folder in data:
         if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):

@@ -5,14 +5,13 @@ In: paths. Out: `Done`. Next: ../cli/merge.py
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sightline.errors import UserError
+from sightline.files import folder_aside, is_vacant
 from sightline.labelling.merge import Merged
 from sightline.labelling.names import parse_renames
 from sightline.predict_files import convert_dataset, convert_to_nearest, find_box_writer, find_writer
@@ -164,7 +163,7 @@ def _require_new(out: Path, given: Sequence[Path]) -> None:
         if out.exists():
             raise UserError(f"{out} exists already. Nothing is overwritten: give another file or a new folder.")
         return
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if not is_vacant(out):
         raise UserError(f"{out} exists already and is not empty. Nothing is overwritten: give a new folder.")
     for path in given:
         root = path.resolve() if path.is_dir() else path.resolve().parent
@@ -174,17 +173,11 @@ def _require_new(out: Path, given: Sequence[Path]) -> None:
 
 def _write_folder(dataset: Dataset, out: Path, to: str | None) -> tuple[Path, str]:
     """Written aside, and named when it is whole."""
-    aside = out.resolve().with_name(f".writing-{secrets.token_hex(6)}")
     try:
-        labels, format = _converted(dataset, aside, to)
-        if out.exists():
-            out.rmdir()  # empty, as `_require_new` has seen
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside.replace(out)
+        with folder_aside(out) as aside:
+            labels, format = _converted(dataset, aside, to)
     except OSError as error:
         raise UserError(f"Cannot write {out}: {error.strerror or error}. Choose another folder.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return out / labels.relative_to(aside), format
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sightline.records import FrameAt
 from sightline.video.folder_source import numbered_pictures
-from sightline.video.library import VIDEO_SUFFIXES, is_video
+from sightline.video.library import VIDEO_SUFFIXES, is_video, list_videos
 from sightline.video.probe import VideoInfo, probe
 
 # Where collections keep footage whose labels lie in a folder beside.
@@ -107,7 +107,7 @@ def videos_in(folder: Path) -> list[Path]:
 def videos_named(root: Path, name: str) -> list[Path]:
     """The videos anywhere below a folder with a name, whatever its letter case and, last of all, its ending."""
     wanted = name.replace("\\", "/").rsplit("/", 1)[-1].lower()
-    below = [path for path in sorted(root.rglob("*")) if is_video(path) and path.is_file()]
+    below = list_videos(root)
     exact = [path for path in below if path.name.lower() == wanted]
     return exact or [path for path in below if path.stem.lower() == wanted.rsplit(".", 1)[0]]
 

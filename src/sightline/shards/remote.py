@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sightline.errors import UserError
-from sightline.files import write_atomically
+from sightline.files import is_vacant, write_atomically
 from sightline.shard_cache import (
     INDEX_FILE,
     REMOTE_FILE,
@@ -41,7 +41,7 @@ def stand_for(
             something else.
     """
     remote = Remote(url=checked_url(url), cache_mb=cache_mb)
-    if folder.exists() and not (folder.is_dir() and ((folder / REMOTE_FILE).exists() or not any(folder.iterdir()))):
+    if not is_vacant(folder) and not (folder / REMOTE_FILE).exists():
         raise UserError(f"{folder} is not empty, and stands for no shards elsewhere. Choose another folder.")
     # Aside first, so that a folder in use is not left with an index that cannot be read.
     with tempfile.TemporaryDirectory() as aside:

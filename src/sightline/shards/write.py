@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.errors import MissingExtra, UserError
-from sightline.files import atomic_path, write_atomically
+from sightline.files import atomic_path, is_vacant, write_atomically
 from sightline.images import IMAGE_SUFFIXES, read_header
 from sightline.members import file_size, member_of, read_file
 from sightline.records import Dataset, Record
@@ -114,7 +114,7 @@ def _identity(dataset: Dataset, *, shard_mb: float) -> str:
 
 def _check_folder(out: Path, *, of: str) -> None:
     """Refuse a folder that holds anything but this very conversion."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if is_vacant(out):
         return
     try:
         there = json.loads((out / INDEX_FILE).read_bytes())

@@ -74,6 +74,11 @@ def load_av() -> ModuleType:
     return av
 
 
+def list_videos(folder: Path) -> list[Path]:
+    """The videos in a folder and below it, by their names, sorted."""
+    return sorted(path for path in folder.rglob("*") if is_video(path) and path.is_file())
+
+
 def is_video(path: Path) -> bool:
     """Whether a file's name ends as videos' names do, and it is not hidden."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
