@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from sightline import train as loop
+from sightline.cli.console import Output
 from sightline.readers import read_dataset
 from sightline.recipes import RECIPES
 from sightline.writers import WRITERS
@@ -407,6 +409,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "unknown setting": (["inspect", "RECIPE", "--set", "train.epoch=1"], ["Did you mean 'train.epochs'"]),
     "wrong value": (["inspect", "RECIPE", "--set", "train.epochs=many"], ["train.epochs"]),
     "misfit": (["inspect", "RECIPE", "--use", "codec=heatmap"], ["head 'mlp'", "codec 'heatmap'", "head 'heatmap'"]),
+    "negative seed": (["inspect", "RECIPE", "--set", "train.seed=-1"], ["train.seed = -1", "greater than or equal"]),
+    "seed of 70 bits": (["inspect", "RECIPE", "--set", f"train.seed={2**70}"], ["train.seed", "less than"]),
+    "picture too large": (["inspect", "RECIPE", "--set", "data.input_hw=[100000,64]"], ["data.input_hw.0", "16384"]),
+    "tracker for a recipe": (["inspect", "track-ball"], ["is a tracker", "track-ball-coarse"]),
     "picture too small": (["inspect", "facenet58", "--set", "data.input_hw=[8,8]"], ["data.input_hw"]),
     "unknown format to read": (["check", "DATA", "--format", "coco_keypoint"], ["Did you mean 'coco_keypoints'"]),
     "unknown format to write": (["convert", "DATA", "OUT", "--to", "cocoo"], ["coco_keypoints"]),
@@ -417,7 +423,13 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "out below a file": (["train", "RECIPE", "--data", "DATA", "--out", "FILE/run"], ["Cannot write"]),
     "out cannot be written": (["train", "RECIPE", "--data", "DATA", "--out", "/proc/run"], ["Cannot write /proc/run"]),
     "predictions cannot be written": (["predict", "RUN", "PICTURE", "--out", "FILE"], ["Cannot write"]),
-    "conversion cannot be written": (["convert", "DATA", "FILE", "--to", "pts"], ["Cannot write"]),
+    "conversion cannot be written": (["convert", "DATA", "FILE", "--to", "pts"], ["Nothing is overwritten"]),
+    "page cannot be written": (
+        ["audit", "RUN", "--data", "DATA", "--html", "DATA"],
+        ["there is a folder of this name"],
+    ),
+    "conversion over a file": (["convert", "DATA", "BAD", "--to", "coco_keypoints"], ["Nothing is overwritten"]),
+    "conversion over data": (["convert", "DATA", "DATA", "--to", "coco_keypoints"], ["Nothing is overwritten"]),
     "scores cannot be written": (["evaluate", "RUN", "--data", "DATA", "--out", "FILE"], ["Cannot write"]),
     "existing run": (["train", "RECIPE", "--data", "DATA", "--out", "RUN"], ["already holds a run"]),
     "nothing to resume": (["train", "RECIPE", "--data", "DATA", "--out", "OUT", "--resume"], ["no run to resume"]),
@@ -436,6 +448,55 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "boxes not text": (["predict", "RUN", "PICTURE", "--out", "OUT", "--boxes", "BINARY"], ["UTF-8"]),
     "no faces to draw": (["demo", "--out", "OUT", "--count", "0"], ["at least 1"]),
 }
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "The memory does not suffice"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "does not suffice"),
+        (PermissionError(13, "Permission denied", "/data/a.png"), "/data/a.png: permission denied"),
+        (OSError(28, "No space left on device"), "or a file without a name: no space left"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_paragraph(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sightline.cli.app", fail)
+    ran = cli("recipes")
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_reader_that_leaves_is_no_failure(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Left(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sightline.cli.app", lambda *_, **__: Output(file=Left()).print("a table"))
+    ran = cli("recipes")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("sightline.cli.app", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        cli("recipes")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json", "split.json"])
+def test_a_damaged_file_of_a_run_is_named(cli: Cli, trained: Path, faces: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(b'{"a": "\xff')
+    ran = cli("evaluate", tmp_path / "run", "--data", faces, "--split", "run-val")
+    assert ran.code == 2
+    assert f"{name} is damaged" in ran.err
 
 
 @pytest.mark.parametrize("name", MISTAKES)

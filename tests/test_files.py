@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import UserError
-from sightline.files import atomic_path, write_atomically
+from sightline.files import atomic_path, new_folder, read_object, require_place, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -21,6 +21,12 @@ def names(folder: Path) -> list[str]:
 def write_half_and_raise(path: Path, error: BaseException) -> None:
     with atomic_path(path) as aside:
         aside.write_text("half")
+        raise error
+
+
+def write_half_of_a_folder(folder: Path, error: BaseException) -> None:
+    with new_folder(folder) as aside:
+        write_atomically(aside / "a.txt", "half")
         raise error
 
 
@@ -178,3 +184,57 @@ def test_a_really_full_disk_leaves_the_old_file_and_no_rest(tiny_disk: Path) -> 
         write_atomically(path, bytes(200_000))
     assert path.read_bytes() == b"old" * 1000
     assert names(tiny_disk) == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (None, r"a\.json is missing\. Train again\."),
+        (b"", r"a\.json is damaged \(line 1: Expecting value\)\. Train again\."),
+        (b'{"a": {', r"a\.json is damaged \(line 1: .*Train again\."),
+        (b"[1]", r"a\.json is damaged \(it holds a list, not an object\)\. Train again\."),
+        (b'{"a": "\xff"}', r"a\.json is damaged \(not UTF-8 at byte 7\)\. Train again\."),
+    ],
+)
+def test_an_object_that_is_gone_or_damaged_is_told_with_what_to_do(
+    tmp_path: Path, held: bytes | None, said: str
+) -> None:
+    if held is not None:
+        (tmp_path / "a.json").write_bytes(held)
+    with pytest.raises(UserError, match=said):
+        read_object(tmp_path / "a.json", advice="Train again.")
+
+
+def test_an_object_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.json", '{"a": "Gr\u00fc\u00dfe", "b": [1, null]}')
+    assert read_object(tmp_path / "a.json", advice="") == {"a": "Gr\u00fc\u00dfe", "b": [1, None]}
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("precious")
+    for path, said in (
+        (tmp_path / "folder", "there is a folder of this name"),
+        (tmp_path / "file" / "x" / "a.html", "not a directory"),
+        (tmp_path / ("a" * 300), "too long"),
+    ):
+        with pytest.raises(UserError, match=f"Cannot write .*{said}"):
+            require_place(path)
+    require_place(tmp_path / "file")
+    require_place(tmp_path / "new" / "deeper" / "a.html")
+    assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_new_folder_is_whole_or_not_there_and_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    write_atomically(tmp_path / "old" / "a.txt", "precious")
+    for taken in (tmp_path / "old", tmp_path / "old" / "a.txt"):
+        with pytest.raises(UserError, match=r"exists already .* Nothing is overwritten"), new_folder(taken):
+            raise AssertionError("the block must not run")
+    for error in (ValueError("ours"), OSError(errno.ENOSPC, "No space left on device")):
+        with pytest.raises((ValueError, UserError)):
+            write_half_of_a_folder(tmp_path / "new", error)
+        assert names(tmp_path) == ["old"]
+    with new_folder(tmp_path / "new") as aside:
+        write_atomically(aside / "a.txt", "whole")
+    assert names(tmp_path / "new") == ["a.txt"] and names(tmp_path) == ["new", "old"]

@@ -16,12 +16,12 @@ PACKAGE = SOURCE / "sightline"
 LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
     "errors settings files shard_cache members records geometry types image_headers images video view scan "
     "shards skeletons readers stratify splits drawn "
-    "iou_crop pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic "
+    "iou_crop moving pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic "
     "shard_order loader "
-    "model inspect fold metrics calibration checkpoint devices processes infer evaluate optim start feature_store "
-    "features train "
-    "writers report recipes data_fit prepare pipeline tasks answers runtime predict predict_files speed track bulk "
-    "compare audit sweep sinks small_data export doctor labelling bench terminal cli __main__"
+    "model inspect fold metrics calibration checkpoint devices processes infer evaluate optim start donor "
+    "feature_store features train "
+    "writers report recipes data_fit prepare pipeline tasks answers runtime predict finders predict_files speed "
+    "track bulk compare audit sweep sinks small_data export doctor labelling bench terminal cli __main__"
 ).split()
 
 WITHOUT_TORCH = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.errors import UserError
 from sightline.geometry import Affine, inside, mirror
 from sightline.loader import (
     EpochSampler,
@@ -133,6 +135,19 @@ def test_workers_that_stay_follow_the_sampler_into_the_next_epoch(data: Dataset)
 def test_keeping_pictures_in_memory_changes_nothing(data: Dataset) -> None:
     assert not Pictures(data.records, DataConfig(crop="points", cache_mb=0)).kept
     assert_equal(list(batches(data, workers=0)), list(batches(data, workers=0, cache_mb=0)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_has_gone_since_is_told_alike_with_and_without_workers(
+    faces: Path, tmp_path: Path, workers: int
+) -> None:
+    shutil.copytree(faces, tmp_path / "faces")
+    data = scan(read_dataset(tmp_path / "faces"))
+    gone = data.records[5].path
+    gone.unlink()
+    with pytest.raises(UserError) as told:
+        list(batches(data, workers=workers, cache_mb=0))
+    assert str(told.value) == f"There is no picture {gone}. Check the path."
 
 
 def box_data(folder: Path, *, counts: tuple[int, ...]) -> Dataset:

@@ -13,7 +13,7 @@ from PIL import Image
 from sightline.errors import UserError
 from sightline.images import read_image
 from sightline.predict import Predictor
-from sightline.predict_files import Names, write_predictions
+from sightline.predict_files import Names, overlay_names, write_predictions
 from sightline.records import FoundPoints
 from sightline.tasks import Task, find_tasks, read_boxes
 from sightline.types import Points, RawCoords
@@ -222,3 +222,10 @@ def test_no_overlay_is_written_over_another(trained: Path, tmp_path: Path) -> No
     )
     assert len(set(written)) == 4
     assert all(path.is_file() for path in written)
+
+
+def test_drawn_pictures_have_names_of_their_own_whatever_the_files_are_called() -> None:
+    ids = ["a.png", "a.png#2", "a#1.png", "a.jpg", "x#2/a b%20.png", "x#2/a b%20.png#3", "#4"]
+    assert overlay_names(ids) == [
+        "a.jpg", "a_2.jpg", "a#1.jpg", "a.jpg.jpg", "x#2/a b%20.jpg", "x#2/a b%20_3.jpg", "#4.jpg"
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from sightline import files
 from sightline import train as loop
 from sightline.checkpoint import Progress, RunFolder, load_state, save_state, save_weights
 from sightline.errors import UserError
-from sightline.pipeline import load_run, new_run_folder
+from sightline.pipeline import load_run, new_run_folder, train_run
 from sightline.train import Event, forget_later
 
 Saved = dict[str, torch.Tensor]
@@ -252,6 +253,30 @@ def test_what_was_logged_after_the_checkpoint_is_cut(tmp_path: Path) -> None:
         forget_later(log, progress)
         assert len(log.read_text().splitlines()) == kept, progress
     forget_later(tmp_path / "none.jsonl", Progress())
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"{\n"])
+def test_a_log_damaged_before_its_end_is_told_and_kept(tmp_path: Path, damage: bytes) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(damage + b'{"kind": "train", "step": 1, "epoch": 0.3}\n')
+    before = log.read_bytes()
+    with pytest.raises(UserError, match=r"metrics\.jsonl.* is damaged"):
+        forget_later(log, Progress(global_step=1))
+    assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [("run.json", None), ("run.json", "{"), ("split.json", None), ("split.json", "{"), ("split.json", '{"train": 3}')],
+)
+def test_what_the_end_of_a_run_needs_is_asked_for_before_it_goes_on(
+    train_tiny: Callable, trained: Path, tmp_path: Path, name: str, held: str | None
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(trained, folder.path)
+    (folder.path / name).unlink() if held is None else (folder.path / name).write_text(held)
+    with pytest.raises(UserError, match=rf"{name} is (missing|damaged).*another folder"):
+        train_run(train_tiny.prepare(), folder, command="sightline train", device="cpu", resume=True)
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(unbroken: Path) -> None:

@@ -20,19 +20,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sightline.calibration.file import CALIBRATION_FILE, Calibration, read_calibration
 from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
-from sightline.files import write_atomically
+from sightline.files import read_object, read_text, write_atomically
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,37 @@ class RunFolder:
 
     def validation_ids(self) -> set[str]:
         """The names of the records that the run kept for validation; none where it has not divided its data yet."""
-        if not self.split.is_file():
-            return set()
-        return set(json.loads(self.split.read_text(encoding="utf-8"))["val"])
+        return set(self.read_split()["val"]) if self.split.is_file() else set()
+
+    def read_info(self) -> dict[str, Any]:
+        """What was trained on what.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_object(self.info, advice="Restore it, or train again into another folder.")
+
+    def read_split(self) -> dict[str, list[str]]:
+        """The names of the records by part, "train" and "val".
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        advice = "Restore it, or train again into another folder."
+        parts = read_object(self.split, advice=advice)
+        if not all(isinstance(parts.get(name), list) for name in ("train", "val")):
+            raise UserError(f"{self.split} is damaged (it has no lists 'train' and 'val'). {advice}")
+        return parts
+
+    def known(self, root: str | Path) -> tuple[set[str], set[str]]:
+        """The names of the records that the run trained and validated on, if its data set lies at `root`; else none."""
+        if not self.info.is_file() or not self.split.is_file():
+            return set(), set()
+        own = self.read_info().get("data", {}).get("root", "")
+        if Path(own).resolve() != Path(root).resolve():
+            return set(), set()
+        parts = self.read_split()
+        return set(parts["train"]), set(parts["val"])
 
     def load_thresholds(self) -> dict[str, float]:
         """The run's score thresholds by class; none where the task has none or the training has not ended.
@@ -123,9 +152,16 @@ class RunFolder:
         Raises:
             UserError: no run lies here, or its config does not read.
         """
+        if (self.path / "tracker.yaml").is_file():
+            raise UserError(
+                f"{self.path} is a tracker, whose stages are runs. Name one of them "
+                f"({', '.join(sorted(str(config.parent) for config in self.path.glob('*/config.yaml')))}), "
+                "or follow a point by `sightline track`."
+            )
         if not self.config.is_file():
             raise UserError(f"{self.path} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
-        return from_yaml(self.config.read_text(encoding="utf-8"), where=str(self.config))
+        text = read_text(self.config, advice="Restore it, or train again into another folder.")
+        return from_yaml(text, where=str(self.config))
 
     def load_best(self, model: nn.Module) -> None:
         """Load the best weights into a model built from this run's experiment.
@@ -133,14 +169,24 @@ class RunFolder:
         Raises:
             UserError: there are none yet, or they are damaged or of another model.
         """
-        if not self.best.is_file():
-            raise UserError(f"{self.path} holds no best.safetensors: its training has not finished a validation yet.")
         try:
-            model.load_state_dict(load_file(self.best))
-        except SafetensorError as error:
-            raise UserError(f"{self.best} is damaged ({error}). Train again, or resume the run.") from error
+            model.load_state_dict(self.read_best()[0])
         except RuntimeError as error:
             raise UserError(f"{self.best} does not fit {self.config}: {error}") from error
+
+    def read_best(self) -> tuple[dict[str, Tensor], str]:
+        """The best weights by name, and the SHA-256 of their file.
+
+        Raises:
+            UserError: there are none yet, or they are damaged.
+        """
+        if not self.best.is_file():
+            raise UserError(f"{self.path} holds no best.safetensors: its training has not finished a validation yet.")
+        held = self.best.read_bytes()
+        try:
+            return load(held), sha256(held).hexdigest()
+        except SafetensorError as error:
+            raise UserError(f"{self.best} is damaged ({error}). Train again, or resume the run.") from error
 
 
 def write_json(path: Path, value: object) -> None:

@@ -41,6 +41,9 @@ PIECES: dict[str, Mapping[str, type[PieceConfig]]] = {
     "head": HEADS,
     "codec": CODECS,
 }
+MOST_QUOTED = 100  # letters of a wrong value in a message
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what NumPy and torch both take
+Side = Annotated[int, Field(gt=0, le=2**14)]  # of the input, in pixels; a square of it is the largest picture read
 
 
 class SkeletonConfig(PieceConfig):
@@ -86,9 +89,7 @@ class SkeletonConfig(PieceConfig):
 class DataConfig(PieceConfig):
     """What the network sees of a picture, and which part of the data it never trains on."""
 
-    input_hw: tuple[PositiveInt, PositiveInt] = Field(
-        default=(128, 128), description="the network's input: height, width"
-    )
+    input_hw: tuple[Side, Side] = Field(default=(128, 128), description="the network's input: height, width")
     channels: Literal[1, 3] = Field(default=3, description="1 = grey, 3 = colour")
     crop: Literal["auto", "points", "box", "image", "window"] = Field(
         default="auto",
@@ -116,7 +117,12 @@ class DataConfig(PieceConfig):
     split_by: Literal["auto", "given", "group", "random", "order"] = Field(
         default="auto", description="how it is chosen"
     )
-    split_seed: int = 0
+    split_seed: Seed = 0
+    train_only: str | None = Field(
+        default=None,
+        description="file with the names of the only records to train on, such as hard ones: a CSV with a column "
+        "image_id, as per_image.csv of an evaluation, or a name a line; validation stays whole",
+    )
     workers: NonNegativeInt | Literal["auto"] = Field(
         default="auto", description="loader processes; auto: one on 2 cores, at most 8"
     )
@@ -156,6 +162,13 @@ class AugmentConfig(PieceConfig):
     )
     window_elsewhere: float = Field(
         default=0.0, ge=0, lt=1, description="clips, crop=window: share of windows anywhere, mostly without the point"
+    )
+    window_moving: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="clips, crop=window: share of the windows elsewhere that lie where something moves, as what a "
+        "tracker mistakes for its object does",
     )
     part_hw: tuple[PositiveInt, PositiveInt] | None = Field(
         default=None,
@@ -231,13 +244,25 @@ class TrainConfig(PieceConfig):
         description="frozen backbone and augment.views: its features are computed once and kept on disk",
     )
     cache_mb: int = Field(default=4096, ge=1, description="cache_features: largest size on disk")
-    seed: int = 0
+    seed: Seed = 0
     save_minutes: float = Field(
         default=5.0, ge=0, description="minutes between checkpoints inside an epoch; 0: every step"
     )
     init: Literal["default", "kaiming"] = Field(
         default="default", description="kaiming: re-initialise every new convolution and layer"
     )
+    start_from: Annotated[str | None, Field(coerce_numbers_to_str=True)] = Field(
+        default=None, description="folder of a run whose best weights are taken where they fit; the rest starts as ever"
+    )
+    start_sha256: str | None = Field(
+        default=None, description="start_from: checksum of these weights, which a run notes down; others are refused"
+    )
+
+    @model_validator(mode="after")
+    def _checksum_is_of_a_run(self) -> TrainConfig:
+        if self.start_sha256 is not None and self.start_from is None:
+            raise ValueError("start_sha256 is the checksum of start_from's weights; name that run, or leave both out")
+        return self
 
 
 class EvaluateConfig(PieceConfig):
@@ -249,7 +274,7 @@ class EvaluateConfig(PieceConfig):
     window_jitter: float = Field(
         default=0.4, ge=0, lt=0.5, description="clips, crop=window: as augment.window_jitter, seeded"
     )
-    seed: int = 0
+    seed: Seed = 0
     batch: int = Field(default=64, ge=1)
     flip_average: bool = Field(default=False, description="average with the prediction on the mirror image")
     size_limits: tuple[float, float] = Field(
@@ -374,7 +399,13 @@ def _explain(item: Any, values: dict[str, Any]) -> str:  # noqa: ANN401 (pydanti
         return f"{name} is missing."
     if not path:  # the whole experiment: its parts do not go together
         return f"{item['msg'].removeprefix('Value error, ')}."
-    return f"{name} = {item.get('input')!r}: {item['msg']}."
+    return f"{name} = {_short(item.get('input'))}: {item['msg'].removeprefix('Value error, ')}."
+
+
+def _short(value: object) -> str:
+    """A value as it was given, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= MOST_QUOTED else text[:MOST_QUOTED] + " ..."
 
 
 def _kinds() -> set[str]:

@@ -35,6 +35,15 @@ class MissingExtra(UserError):
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'sightline[{extra}]'.")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had: Python and NumPy have an error for it, torch one on a GPU and words on a CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
 def unknown_name(what: str, name: str, legal: Iterable[str]) -> UserError:
     """An error for a name that is not in a closed set, with the nearest legal one.
 

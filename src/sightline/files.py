@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one.
+"""Writing files so that a reader never meets half of one, and reading back what others may have damaged since.
 
 Everything the program writes goes aside first, into a temporary file of the same folder,
 and takes its final name only when it is whole and on the disk. A full disk, a folder
@@ -8,14 +8,16 @@ Next: images.py
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, EROFS
+from errno import EACCES, EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, EROFS
 from pathlib import Path
+from typing import Any
 
 from sightline.errors import UserError
 
@@ -42,6 +44,37 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """
     with atomic_path(path) as aside:
         aside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def read_text(path: Path, *, advice: str) -> str:
+    """The text of a file that the program wrote.
+
+    Args:
+        path: the file.
+        advice: what to do where it is gone or damaged; the end of the message.
+
+    Raises:
+        UserError: it is missing, may not be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing. {advice}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}. {advice}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is damaged (not UTF-8 at byte {error.start}). {advice}") from error
+
+
+def read_object(path: Path, *, advice: str) -> dict[str, Any]:
+    """The JSON object in a file that the program wrote; arguments and errors as for `read_text`."""
+    try:
+        value = json.loads(read_text(path, advice=advice))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is damaged (line {error.lineno}: {error.msg}). {advice}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged (it holds a {type(value).__name__}, not an object). {advice}")
+    return value
 
 
 @contextmanager
@@ -84,6 +117,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 aside.unlink(missing_ok=True)
 
 
+def require_place(path: Path) -> None:
+    """Refuse before the work what could not be written behind it; makes nothing.
+
+    Raises:
+        UserError: there is a folder of this name, a file on the way to it, or a folder that may not be written to.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        _mode_of(target, name=path)
+        nearest = next(folder for folder in target.parents if folder.exists())
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise _cannot_write(path, error) from error
+    reason = ENOTDIR if not nearest.is_dir() else None if os.access(nearest, os.W_OK | os.X_OK) else EACCES
+    if reason is not None:
+        raise _cannot_write(path, OSError(reason, os.strerror(reason)))
+
+
 def is_vacant(folder: Path) -> bool:
     """Whether a new folder may be written there: there is nothing, or an empty folder."""
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
@@ -105,6 +155,22 @@ def folder_aside(folder: Path) -> Iterator[Path]:
         aside.replace(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """As `folder_aside`, for a command that was given the folder to write.
+
+    Raises:
+        UserError: something lies there, or it cannot be written.
+    """
+    if not is_vacant(folder):
+        raise UserError(f"{folder} exists already and is not empty. Nothing is overwritten: give a new folder.")
+    try:
+        with folder_aside(folder) as aside:
+            yield aside
+    except OSError as error:
+        raise UserError(f"Cannot write {folder}: {error.strerror or error}. Choose another folder.") from error
 
 
 def _create_aside(target: Path) -> Path:
@@ -130,9 +196,10 @@ def _is_about(error: OSError, *, path: Path, aside: Path | None) -> bool:
     """Whether an error concerns our file: it names it, or a folder above it, or no file at all."""
     if error.filename is None:
         return True
-    named = Path(os.fsdecode(error.filename))
     target = Path(os.path.realpath(path))
-    return named in (path, aside, target) or named in target.parents or named in path.parents
+    ours = {path, target, *target.parents, *path.parents} | ({aside} if aside is not None else set())
+    both = (error.filename, error.filename2)  # of a copy: from where, to where
+    return any(Path(os.fsdecode(name)) in ours for name in both if name is not None)
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

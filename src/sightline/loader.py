@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.errors import UserError
 from sightline.images import likely_size, read_image
 from sightline.mosaic import mosaic_sample
 from sightline.records import Record
@@ -254,12 +256,39 @@ def _truth(samples: Sequence[Sample]) -> Truth:
     )
 
 
+class _Fetched(TorchDataset[Sample]):
+    """Samples by the batch. A user's mistake, such as a picture that has gone, is handed on in the batch's place."""
+
+    def __init__(self, samples: TrainingSamples | PlainSamples) -> None:
+        self.samples = samples
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[Sample] | UserError:
+        try:
+            return [self.samples[key] for key in keys]
+        except UserError as error:
+            return UserError(str(error))  # of this class, since others cannot all be sent between processes
+
+
+def _collate_fetched(fetched: list[Sample] | UserError) -> Batch | UserError:
+    return fetched if isinstance(fetched, UserError) else collate(fetched)
+
+
+class _Batches(DataLoader[Any]):
+    """Raises what was handed on, in the main process: torch would put a loader process's traceback into its text."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  (torch promises a class of its own)
+        for batch in super().__iter__():
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+
+
 def training_loader(samples: TrainingSamples, sampler: EpochSampler, *, workers: int) -> DataLoader[Batch]:
     """Batches from the sampler's position on; workers live as long as the loader."""
-    return DataLoader(
-        samples,
+    return _Batches(
+        _Fetched(samples),
         batch_sampler=sampler,  # type: ignore[arg-type]  (keys are pairs, not numbers)
-        collate_fn=collate,
+        collate_fn=_collate_fetched,
         num_workers=workers,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
@@ -271,10 +300,10 @@ def plain_loader(
     samples: PlainSamples, *, batch: int, workers: int, rank: int = 0, world: int = 1
 ) -> DataLoader[Batch]:
     """All samples in order, or the share of one of several processes."""
-    return DataLoader(  # type: ignore[return-value]  (collate makes Batches of Samples)
-        samples,
+    return _Batches(
+        _Fetched(samples),
         batch_sampler=shared_batches(len(samples), batch=batch, rank=rank, world=world),
-        collate_fn=collate,
+        collate_fn=_collate_fetched,
         num_workers=workers,
         worker_init_fn=_quiet_worker,
     )

@@ -42,7 +42,12 @@ class HeadShape:
 
 
 class HeadPieceConfig(PieceConfig):
-    """Base of head configs: which Raw type comes out, and how small the finest map may be."""
+    """Base of head configs: which Raw type comes out, and how small the finest map may be.
+
+    A module with layers whose rows belong to the points or classes by name has `named_rows() -> dict[str, int]`: the
+    layers, and how many rows in a place each name has. Rows lie as [anchors, names, rows of a name], where the
+    background is the first name if the codec has one. From it weights of other names are taken over (donor.py).
+    """
 
     emits: ClassVar[type]
     min_cells: ClassVar[int] = 1

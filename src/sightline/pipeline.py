@@ -5,7 +5,6 @@ The command line and the Python interface both go through here. Next: predict.py
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from sightline.errors import UserError
 from sightline.evaluate import Evaluation
 from sightline.evaluate.run import evaluate, measure_of
 from sightline.evaluate.run import write as write_evaluation
-from sightline.files import write_atomically
+from sightline.files import require_place, write_atomically
 from sightline.inspect import count_parameters
 from sightline.model import Locator, build, without_pretrained
 from sightline.prepare import Prepared, load_data
@@ -86,7 +85,7 @@ def is_restart(out: Path | None, group: Group) -> bool:
     folder = RunFolder(out)
     if not folder.config.exists() or not has_begun(folder):
         return False
-    info = json.loads(folder.info.read_text(encoding="utf-8"))
+    info = folder.read_info()
     return info.get("processes", {}).get("launch") == group.place.launch
 
 
@@ -149,7 +148,7 @@ def train_run(
     write_evaluation(evaluation, folder, context=context, model=model)
     if evaluation.thresholds:
         write_json(folder.thresholds, evaluation.thresholds)
-    info = json.loads(folder.info.read_text(encoding="utf-8"))  # with the first command and start, also after --resume
+    info = folder.read_info()  # with the first command and start, also after --resume
     info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
     write_json(folder.info, info)
     report = write_report(folder.path)
@@ -171,10 +170,11 @@ def _calibrated(evaluation: Evaluation, folder: RunFolder, *, experiment: Experi
 
 
 def _require_same(folder: RunFolder, prepared: Prepared) -> None:
-    """A resumed run must go on with the same settings and records."""
+    """A resumed run must go on with the same settings and records; and what its end needs is to be there."""
+    folder.read_info()
     if folder.experiment() != prepared.experiment:
         raise UserError(f"{folder.config} differs from what this command asks for. Resume with the run's own command.")
-    stored = json.loads(folder.split.read_text(encoding="utf-8"))
+    stored = folder.read_split()
     now = {"train": [r.image_id for r in prepared.split.train], "val": [r.image_id for r in prepared.split.val]}
     if stored != now:
         raise UserError(f"The data set has changed since {folder.path} began: its records or their split differ.")
@@ -203,6 +203,7 @@ def _run_info(prepared: Prepared, *, command: str, group: Group) -> dict[str, An
         "skeleton": prepared.experiment.skeleton.model_dump(mode="json"),
         "classes": list(prepared.experiment.classes),
         "anchors": prepared.anchors.to_json() if prepared.anchors is not None else None,
+        "started_from": prepared.takeover.to_json() if prepared.takeover is not None else None,
     }
 
 
@@ -235,6 +236,8 @@ def evaluate_run(
         UserError: no run, no data, other points than the model's, or an unknown split.
     """
     folder = RunFolder(run)
+    if out is not None:
+        require_place(out / "report.html")
     experiment = _scored_otherwise(folder.experiment(), sets)
     model, codec = load_run(folder)
     model.to(device)
@@ -276,14 +279,9 @@ def evaluate_run(
 
 def _known_to(folder: RunFolder, dataset: Dataset) -> tuple[int, int]:
     """How many of these records the run was trained on and how many it validated on, if they are its own data."""
-    if not folder.info.is_file() or not folder.split.is_file():
-        return 0, 0
-    root = json.loads(folder.info.read_text(encoding="utf-8")).get("data", {}).get("root", "")
-    if Path(root).resolve() != Path(dataset.root).resolve():
-        return 0, 0
-    parts = json.loads(folder.split.read_text(encoding="utf-8"))
+    trained_on, validated_on = folder.known(dataset.root)
     ids = {record.image_id for record in dataset.records}
-    return len(ids & set(parts["train"])), len(ids & set(parts["val"]))
+    return len(ids & trained_on), len(ids & validated_on)
 
 
 def _scored_otherwise(experiment: Experiment, sets: Sequence[str]) -> Experiment:

@@ -18,6 +18,7 @@ from sightline.calibration.file import Calibration
 from sightline.checkpoint import RunFolder
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
+from sightline.errors import UserError
 from sightline.fold import folded
 from sightline.geometry import Box, crop_to
 from sightline.infer import Found, to_original
@@ -73,11 +74,16 @@ class Predictor:
                 or `answers.NO_THRESHOLDS` where a training was broken off before it chose some.
 
         Raises:
-            UserError: there is no run, or a damaged one.
+            UserError: there is no run, a damaged one, or one that looks at the frames before a picture.
         """
         folder = RunFolder(Path(run))
-        model, codec = load_run(folder)
         experiment = folder.experiment()
+        if experiment.context.past_frames or experiment.context.history:
+            raise UserError(
+                f"{run} is one stage of a tracker, which looks at the frames before a picture, and takes no pictures "
+                "that stand alone. Give the tracker's folder and a video to `sightline track`."
+            )
+        model, codec = load_run(folder)
         thresholds = thresholds_in_use(
             folder.load_thresholds(),
             finds=experiment.codec.finds,

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sightline.errors import UserError, unknown_name
-from sightline.files import write_atomically
+from sightline.files import new_folder, write_atomically
 from sightline.images import read_image
 from sightline.records import Dataset, Skeleton
 from sightline.tasks import LABEL_SUFFIXES
@@ -89,7 +89,7 @@ def write_predictions(
         else:
             written += find_writer(name).write(points, out, skeleton=names.skeleton)
     if overlay:
-        pictures = _overlay_names([found.image_id for found in predictions])
+        pictures = overlay_names([found.image_id for found in predictions])
         pairs = zip(predictions, pictures, strict=True)
         written += [
             _write_overlay(found if bounds else _without_bounds(found), out / "overlays" / picture, names=names)
@@ -110,7 +110,7 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
         UserError: an unknown format, one that cannot hold these labels, or one that is no such file.
     """
     writer = find_box_writer(to) if dataset.classes else find_writer(to)
-    is_file = out.suffix.lower() in LABEL_SUFFIXES and not out.is_dir()
+    is_file = _is_label_file(out)
     if is_file and Path(writer.FILE).suffix != out.suffix.lower():
         kind = f"a file such as {writer.FILE}" if writer.FILE else "several files"
         raise UserError(f"{out}: the format '{to}' is {kind}. Give a folder, or another format.")
@@ -126,6 +126,26 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
     written = point_writer.write(truth, out, skeleton=dataset.skeleton)
     place_pictures(truth, folder, picture_name=point_writer.picture_name)
     return written[0], len(truth)
+
+
+def convert_anew(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
+    """As `convert_dataset`, but nothing is overwritten, and a folder is there only when it is whole.
+
+    Raises:
+        UserError: as there, and where something of this name exists.
+    """
+    if _is_label_file(out):
+        if out.exists():
+            raise UserError(f"{out} exists already. Nothing is overwritten: give another file or a new folder.")
+        return convert_dataset(dataset, out, to=to)
+    with new_folder(out) as aside:
+        first, count = convert_dataset(dataset, aside, to=to)
+    return out / first.relative_to(aside), count
+
+
+def _is_label_file(out: Path) -> bool:
+    """Whether a name asks for one file of labels, with the pictures beside it."""
+    return out.suffix.lower() in LABEL_SUFFIXES and not out.is_dir()
 
 
 def convert_to_nearest(dataset: Dataset, out: Path) -> tuple[Path, str]:
@@ -149,12 +169,13 @@ def convert_to_nearest(dataset: Dataset, out: Path) -> tuple[Path, str]:
     raise last
 
 
-def _overlay_names(image_ids: Sequence[str]) -> list[str]:
+def overlay_names(image_ids: Sequence[str]) -> list[str]:
     """face.png -> face.jpg, its second object -> face_2.jpg; with the suffix where two would have one name."""
     names = []
     for image_id in image_ids:
-        picture, _, number = image_id.partition("#")
-        tail = f"_{number}.jpg" if number else ".jpg"
+        picture, _, number = image_id.rpartition("#")
+        is_object = picture != "" and number.isdecimal()  # else the sign is of the file's own name
+        picture, tail = (picture, f"_{number}.jpg") if is_object else (image_id, ".jpg")
         short = str(Path(picture).with_suffix("")) + tail
         names.append(short if short not in names else picture + tail)
     return names

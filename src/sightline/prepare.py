@@ -16,13 +16,16 @@ from sightline.anchors.look import AnchorsReport
 from sightline.backbones import BackboneConfig
 from sightline.backbones.timm_net import TimmBackboneConfig
 from sightline.backbones.weights import find_weights
+from sightline.checkpoint import RunFolder
 from sightline.config import Experiment, SkeletonConfig, TrainConfig
 from sightline.data_fit import anchor_report, fit_to_data
+from sightline.donor import Donor, Takeover, doubts, plan_takeover, read_donor, with_padding_of
 from sightline.errors import UserError
 from sightline.evaluate import scoring_for
 from sightline.loader import EpochSampler
 from sightline.members import is_there
 from sightline.readers import check_flip_order, read_dataset
+from sightline.readers.texts import read_table, read_text
 from sightline.records import Dataset, Record
 from sightline.scan import require_clean, scan
 from sightline.shard_order import fitting_window
@@ -42,6 +45,7 @@ class Prepared:
     split: Split
     decisions: tuple[str, ...]
     anchors: AnchorsReport | None = None
+    takeover: Takeover | None = None
 
 
 SEEN = 20  # pictures that are looked for on each machine
@@ -69,18 +73,22 @@ def load_data(path: Path, *, skip_broken: bool, format: str | None = None, runs:
     return require_clean(unpack(dataset, runs / FRAMES_FOLDER), skip_broken=skip_broken)
 
 
-def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequence[Path] = ()) -> Prepared:
+def prepare(
+    experiment: Experiment, dataset: Dataset, *, weight_folders: Sequence[Path] = (), begun: Experiment | None = None
+) -> Prepared:
     """Fit an experiment to a data set: its points, crop, split, length; and to the weights that are there.
 
     Args:
         experiment: a recipe, perhaps changed.
         dataset: what `load_data` gave.
         weight_folders: where pretrained weights are looked for.
+        begun: of the run that goes on. The run that it started from need not be there any more.
 
     Raises:
-        UserError: points that are not there, or too little data to divide.
+        UserError: points that are not there, too little data to divide, or a run to start from that does not fit.
     """
     decisions: list[str] = []
+    experiment, donor = _started(experiment, begun, weight_folders, decisions)
     finds = experiment.codec.finds
     dataset = select_classes(select_points(dataset, experiment.data.points), experiment.data.classes)
     dataset = usable(dataset, finds, decisions)
@@ -92,6 +100,8 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         data = data.model_copy(update={"input_hw": _matching_size(data.input_hw, dataset.records)})
         decisions.append(f"data.input_hw became {data.input_hw}, the pictures' aspect")
     split = split_dataset(dataset, val_fraction=data.val_fraction, seed=data.split_seed, by=data.split_by)
+    if data.train_only is not None:
+        split = _with_only(split, Path(data.train_only), decisions)
     decisions.append(f"{len(split.train)} records train, {len(split.val)} validate (split by {split.by})")
     if split.straddling_groups:
         shared = ", ".join(split.straddling_groups[:3])
@@ -123,7 +133,6 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
             "data": data,
             "augment": augment,
             "train": train,
-            "backbone": _with_fitting_padding(experiment.backbone, weight_folders, decisions),
             "skeleton": SkeletonConfig.of(dataset.skeleton),
             "classes": dataset.classes if boxes else (),
         }
@@ -133,7 +142,20 @@ def prepare(experiment: Experiment, dataset: Dataset, *, weight_folders: Sequenc
         fitted = fit_to_data(fitted, split.train, decisions)
         anchors = anchor_report(fitted, split.train, decisions)
     scoring_for(fitted)  # tells what cannot be scored before anything is trained
-    return Prepared(experiment=fitted, dataset=dataset, split=split, decisions=tuple(decisions), anchors=anchors)
+    takeover = None
+    if donor is not None:
+        takeover = plan_takeover(fitted, donor)
+        known, _ = RunFolder(Path(donor.run)).known(dataset.root)
+        validating = [record.image_id for record in split.val]
+        decisions += [str(takeover), *doubts(fitted, donor, takeover, known=known, validating=validating)]
+    return Prepared(
+        experiment=fitted,
+        dataset=dataset,
+        split=split,
+        decisions=tuple(decisions),
+        anchors=anchors,
+        takeover=takeover,
+    )
 
 
 def require_pictures(prepared: Prepared) -> None:
@@ -157,6 +179,62 @@ def _matching_size(input_hw: tuple[int, int], records: Sequence[Record]) -> tupl
     height = math.sqrt(input_hw[0] * input_hw[1] / aspect)
     rounded = (max(SIZE_STEP, round(side / SIZE_STEP) * SIZE_STEP) for side in (height, height * aspect))
     return next(rounded), next(rounded)
+
+
+def _with_only(split: Split, path: Path, decisions: list[str]) -> Split:
+    """A split whose training part is cut down to the records that a file names.
+
+    Raises:
+        UserError: the file cannot be read, names what is not there, or nothing that trains.
+    """
+    names = _names_in(path)
+    known = {record.image_id for record in (*split.train, *split.val)}
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UserError(
+            f"data.train_only: {path} names {len(strange):,} records that the data set does not have, first "
+            f"{strange[0]}. Expected names as in the column image_id of an evaluation's per_image.csv."
+        )
+    kept = tuple(record for record in split.train if record.image_id in names)
+    if not kept:
+        raise UserError(
+            f"data.train_only: none of the {len(names):,} records that {path} names is in the training part."
+        )
+    told = f"{path} leaves {len(kept):,} of {len(split.train):,} records to train on"
+    in_val = len(names) - len({record.image_id for record in kept})
+    decisions.append(told + (f"; {in_val:,} of those it names validate" if in_val else ""))
+    return replace(split, train=kept)
+
+
+def _names_in(path: Path) -> dict[str, None]:
+    """The records that a file names, each once, in its order: of a CSV the column image_id, else a name a line."""
+    if path.suffix.lower() != ".csv":
+        return dict.fromkeys(line.strip() for line in read_text(path).splitlines() if line.strip())
+    rows = read_table(path)
+    columns = list(rows[0].cells) if rows else []
+    if "image_id" not in columns:
+        raise UserError(f"data.train_only: {path} has no column image_id. Give one, or a .txt with a name a line.")
+    place = columns.index("image_id")
+    return dict.fromkeys(row.cells[place] for row in rows[1:] if len(row.cells) > place)
+
+
+def _started(
+    experiment: Experiment, begun: Experiment | None, weight_folders: Sequence[Path], decisions: list[str]
+) -> tuple[Experiment, Donor | None]:
+    """Padding of the weights that the backbone starts from; and the run that these are of, read unless one goes on."""
+    train, donor = experiment.train, None
+    if train.start_from is None:
+        backbone = _with_fitting_padding(experiment.backbone, weight_folders, decisions)
+    elif begun is not None and begun.train.start_from == train.start_from:
+        train = train.model_copy(update={"start_sha256": begun.train.start_sha256})
+        backbone = with_padding_of(experiment.backbone, begun.backbone)
+    else:
+        donor = read_donor(train)
+        train = train.model_copy(update={"start_sha256": donor.sha256})
+        backbone = with_padding_of(experiment.backbone, donor.experiment.backbone)
+        if backbone != experiment.backbone:
+            decisions.append(f"the backbone is padded as that of {donor.run}")
+    return experiment.model_copy(update={"train": train, "backbone": backbone}), donor
 
 
 def _with_fitting_padding(

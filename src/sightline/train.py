@@ -23,15 +23,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sightline.checkpoint import Progress, RunFolder, read_state, restore, save_state, save_weights
+from sightline.checkpoint import Progress, RunFolder, State, read_state, restore, save_state, save_weights
 from sightline.codecs.protocol import Codec
 from sightline.config import Experiment
 from sightline.devices import check_precision, cpu_flags
+from sightline.donor import plan_takeover, read_donor
 from sightline.errors import UserError
 from sightline.evaluate import scoring_for
 from sightline.evaluate.run import validate
 from sightline.features import CachedFeatures, FromFeatures, check_cacheable
-from sightline.files import write_atomically
+from sightline.files import read_text, write_atomically
 from sightline.loader import (
     EpochSampler,
     Pictures,
@@ -43,7 +44,7 @@ from sightline.loader import (
     training_loader,
     worker_count,
 )
-from sightline.model import build, codec_for
+from sightline.model import build, codec_for, without_pretrained
 from sightline.optim import AveragedWeights, build_optimizer, rate_factor, set_rates
 from sightline.processes import ALONE, Group, strategy
 from sightline.records import Record
@@ -118,7 +119,10 @@ def train(
         precision=PRECISIONS[experiment.train.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
-    return _Training(experiment, split, RunFolder(out), fabric, group, weight_folders, watchers).run(resume=resume)
+    folder = RunFolder(out)
+    # A run killed before its first checkpoint starts anew. Only the first process needs to see the folder.
+    state = group.from_leader(lambda: read_state(folder.last) if resume and folder.last.exists() else None)
+    return _Training(experiment, split, folder, fabric, group, weight_folders, watchers, state=state).run()
 
 
 def _check_processes(experiment: Experiment, split: Split, *, world: int) -> None:
@@ -144,14 +148,23 @@ class _Training:
         group: Group,
         weight_folders: Sequence[Path],
         watchers: Sequence[Watcher],
+        *,
+        state: State | None,
     ) -> None:
         config = experiment.train
         self.experiment, self.folder, self.fabric, self.split = experiment, folder, fabric, split
         self.group = group
         self.watchers = watchers if group.leads else ()
+        donor = group.from_leader(lambda: read_donor(config)) if config.start_from is not None and not state else None
+        takeover = plan_takeover(experiment, donor) if donor is not None else None
         torch.manual_seed(config.seed)
-        self.model, self.codec = build(experiment, weight_folders=weight_folders)
+        # Pretrained weights need not be there where all of them would be replaced.
+        is_replaced = state is not None or (takeover is not None and takeover.has_whole("backbone"))
+        fresh = without_pretrained(experiment) if is_replaced else experiment
+        self.model, self.codec = build(fresh, weight_folders=weight_folders)
         prepare_start(self.model, experiment, split.train)
+        if donor is not None and takeover is not None:
+            takeover.copy_to(self.model, donor)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = build_optimizer(self.model, config)
         if group.place.world > 1 and group.leads and _has_batch_statistics(self.model):
@@ -172,6 +185,9 @@ class _Training:
         self.framing = Framing.of(experiment)
         self.scoring = scoring_for(experiment)
         self.progress = Progress()
+        if state is not None:  # before the loaders, which may compute features with these weights
+            averaged = self.averaged.tensors if self.averaged else None
+            self.progress = restore(state, model=self.model, averaged=averaged, optimizer=self.optimizer)
         self._make_loaders(worker_count(experiment.data.workers, sharing=group.place.local_world))
 
     def _make_loaders(self, workers: int) -> None:
@@ -213,15 +229,9 @@ class _Training:
         sharing = self.group.place.local_world
         return Pictures(records, self.experiment.data, past_frames=self.framing.past_frames, sharing=sharing, only=only)
 
-    def run(self, *, resume: bool) -> Outcome:
+    def run(self) -> Outcome:
         """The loop over epochs."""
         config = self.experiment.train
-        # A run killed before its first checkpoint starts anew. Only the first process needs to see the folder.
-        last = self.folder.last
-        state = self.group.from_leader(lambda: read_state(last) if resume and last.exists() else None)
-        if state is not None:
-            averaged = self.averaged.tensors if self.averaged else None
-            self.progress = restore(state, model=self.model, averaged=averaged, optimizer=self.optimizer)
         if self.group.leads:
             forget_later(self.folder.metrics, self.progress)
         interrupted = stopped = False
@@ -429,11 +439,14 @@ def forget_later(metrics: Path, progress: Progress) -> None:
     if not metrics.exists():
         return
     kept = []
-    for line in metrics.read_text(encoding="utf-8").splitlines():
+    lines = read_text(metrics, advice="Delete it to go on without what was logged.").splitlines()
+    for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
-            break  # a kill in the middle of a line; nothing can stand behind it
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break  # a kill in the middle of a line
+            raise UserError(f"{metrics}, line {number}, is damaged ({error.msg}). Delete it and go on.") from error
         # The last step of an epoch may be saved before its validation is.
         is_later = entry["epoch"] > progress.epoch if entry["kind"] == "val" else entry["step"] > progress.global_step
         if not is_later:

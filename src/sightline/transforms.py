@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from statistics import NormalDist
 
 import cv2
@@ -31,6 +31,7 @@ from sightline.geometry import (
 )
 from sightline.images import shrink_factor
 from sightline.iou_crop import centre_inside, draw_iou_crop
+from sightline.moving import moving_place
 from sightline.records import Before, Objects, Record, Skeleton
 from sightline.types import Sample
 from sightline.view import base_box, drawn_window, jittered_box, jittered_window, warp
@@ -175,7 +176,14 @@ def training_sample(
     """An augmented sample; `image`, and likewise `past`, may be a shrunk decode of the record's picture."""
     size_hw = _size(record)
     if framing.data.crop == "window":
-        box = drawn_window(record, framing.data, rng, jitter=augment.window_jitter, elsewhere=augment.window_elsewhere)
+        box = drawn_window(
+            record,
+            framing.data,
+            rng,
+            jitter=augment.window_jitter,
+            elsewhere=augment.window_elsewhere,
+            place=partial(_tempting_place, image, past, rng, share=augment.window_moving),
+        )
     else:
         box = base_box(record, size_hw, framing.data)
     if augment.iou_crop and rng.random() < augment.iou_crop:
@@ -196,6 +204,16 @@ def training_sample(
         sample = replace(sample, past_xy=_shaken(sample, rng, augment.history_noise, framing.data.input_hw))
     image, *earlier = recolour_frames([sample.image, *sample.past_images], rng, augment)
     return replace(sample, image=image, past_images=_stacked(earlier, framing))
+
+
+def _tempting_place(
+    image: np.ndarray, past: PastImages, rng: np.random.Generator, *, share: float
+) -> np.ndarray | None:
+    """With a probability, a place where something moved since the frame before."""
+    before = past[-1] if past else None
+    if not share or before is None or rng.random() >= share:
+        return None
+    return moving_place(image, before, rng)
 
 
 def _iou_cropped(record: Record, box: Box, data: DataConfig, rng: np.random.Generator) -> tuple[Record, Box]:

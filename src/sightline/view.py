@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 import cv2
@@ -97,16 +98,24 @@ def window_around(centre_xy: np.ndarray, size_hw: tuple[int, int], input_hw: tup
 
 
 def drawn_window(
-    record: Record, data: ViewSettings, rng: np.random.Generator, *, jitter: float, elsewhere: float
+    record: Record,
+    data: ViewSettings,
+    rng: np.random.Generator,
+    *,
+    jitter: float,
+    elsewhere: float,
+    place: Callable[[], np.ndarray | None] = lambda: None,
 ) -> Box:
     """A window with the point up to `jitter` of its size off the middle.
 
-    With the probability `elsewhere`, and where the point is not visible, any window of the frame.
+    With the probability `elsewhere`, and where the point is not visible, one around `place`, in shares of width and
+    height; where that is None, any window of the frame.
     """
     assert record.size_hw is not None, f"{record.image_id}: scan the data set before samples are made"
     size_hw = record.size_hw
     if not record.visible[0] or rng.random() < elsewhere:
-        return window_around(rng.random(2) * size_hw[::-1], size_hw, data.input_hw)
+        share = place()
+        return window_around((rng.random(2) if share is None else share) * size_hw[::-1], size_hw, data.input_hw)
     shift = rng.uniform(-jitter, jitter, 2) * data.input_hw[::-1]
     return window_around(record.points_xy[0] + shift, size_hw, data.input_hw)
 

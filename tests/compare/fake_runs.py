@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sightline.metrics.picture_table import PictureTable
+from sightline.metrics.picture_table import PictureTable, Pooled
 from sightline.metrics.units import number_units
 
 
@@ -25,8 +25,12 @@ def write_run(
     names: Sequence[str] | None = None,
     fingerprint: str = "0123456789abcdef",
     task: str = "points",
+    has_median: bool = False,
 ) -> Path:
-    """A run whose main metric, nme_box, is the mean of `errors` [N]; `accuracy` is the share below 0.1."""
+    """A run whose main metric, nme_box, is the mean of `errors` [N]; `accuracy` is the share below 0.1.
+
+    With `has_median` it keeps what their median can be compared by; else it is as a run of before.
+    """
     count = len(errors)
     ids = list(names) if names is not None else [f"{row:03d}.jpg" for row in range(count)]
     ones = np.ones(count)
@@ -35,8 +39,9 @@ def write_run(
         "rmse_px": (np.column_stack([errors**2, ones]), "root-ratio"),
         "accuracy": (np.column_stack([(errors < 0.1).astype(float), ones]), "ratio"),
     }
+    pooled = Pooled(values=errors, picture=np.arange(count), shares={"median_error_px": 0.5}) if has_median else None
     unit_of = number_units(ids) if units is None else np.array(units)
-    table = PictureTable(image_ids=tuple(ids), units=unit_of, sums=sums)
+    table = PictureTable(image_ids=tuple(ids), units=unit_of, sums=sums, pooled=pooled)
     evaluation = path / "evaluation"
     evaluation.mkdir(parents=True)
     config = {"recipe": recipe, "train": {"lr": 0.001, "seed": seed}, "data": {"crop": "box"}, **(settings or {})}
@@ -46,7 +51,7 @@ def write_run(
     info = {"recipe": recipe, "data": {"fingerprint": "whole", "train": 100, "root": "."}, "skeleton": {"names": ["a"]}}
     _write(path / "run.json", info)
     measured = {name: {"value": float(table.values(name, ones[None])[0]), "low": None, "high": None} for name in sums}
-    measured["median_error_px"] = {"value": 1.0, "low": None, "high": None}
+    measured["median_error_px"] = {"value": float(np.median(errors)), "low": None, "high": None}
     _write(
         evaluation / "metrics.json",
         {"task": task, "metrics": measured, "images": count, "metric": "nme_box", "less_is_better": True,

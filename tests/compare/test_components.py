@@ -12,6 +12,7 @@ from scipy import stats
 from sightline.compare.components import Components, difference, half_width, score
 from sightline.compare.plan import plan, seeds_to_look_again
 from sightline.compare.verdict import holm, on_these_runs, verdict_of
+from sightline.metrics.picture_table import Pooled
 from sightline.metrics.units import drawn_counts
 
 
@@ -130,6 +131,26 @@ def test_equal_recipes_are_seldom_told_apart(seeds: int) -> None:
     share = verdicts.wrong(verdicts.World(gain=0.0, spread=spread), seeds=seeds, trials=100, rng=rng)
     assert share <= 0.08  # of 100 trials with 5 % each, nine are above this in 1 of 30 such tests
     assert share == 0 or seeds > 1
+
+
+def test_equal_medians_are_seldom_told_apart() -> None:
+    """Two recipes of three seeds that find the same pictures hard and differ by chance alone; 95 % means 95 %."""
+    rng = np.random.default_rng(3)
+    count, trials, told = 60, 80, 0
+    drawn = drawn_counts(np.arange(count), resamples=200, seed=0)
+
+    def arm(hard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        errors = [hard * rng.lognormal(rng.normal(0, 0.02), 0.3, count) for _ in range(3)]
+        pools = [Pooled(values=each, picture=np.arange(count), shares={"m": 0.5}) for each in errors]
+        values = [pool.quantiles("m", np.ones((1, count)))[0] for pool in pools]
+        return np.array(values), np.stack([pool.quantiles("m", drawn) for pool in pools])
+
+    for _ in range(trials):
+        hard = rng.lognormal(0, 0.6, count)
+        p = difference(*arm(hard), *arm(hard), units=count).p_value()
+        assert p is not None
+        told += p < 0.05
+    assert told <= 0.05 * trials + 2 * np.sqrt(0.05 * 0.95 * trials)
 
 
 def test_what_is_asked_for_is_enough() -> None:

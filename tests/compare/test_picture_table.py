@@ -8,7 +8,7 @@ import pytest
 from sightline.errors import UserError
 from sightline.metrics.boxes import summarise_boxes
 from sightline.metrics.one_box import summarise_one_box
-from sightline.metrics.picture_table import PictureTable
+from sightline.metrics.picture_table import PictureTable, Pooled
 from sightline.metrics.points import point_errors, summarise
 from sightline.records import Detections, Objects, Skeleton
 
@@ -37,7 +37,8 @@ def test_points() -> None:
 
     whole = summary(list(range(12)))
     table = again(whole.table)
-    assert {"mean_error_px", "rmse_px", "pck_0.1"} <= set(table.names)
+    assert set(table.names) == set(whole.metrics)
+    assert table.quantiles == ("median_error_px", "p95_error_px")
     for name in table.names:
         assert value(table, name) == pytest.approx(whole.metrics[name].value, rel=1e-9)
     weights = np.array([2, 0, 1, 1, 3, 0, 1, 0, 1, 1, 1, 1.0])
@@ -55,7 +56,8 @@ def test_one_box() -> None:
         image_ids=[str(row) for row in range(9)], groups=["g", "g", *[None] * 7],
     )  # fmt: skip
     table = again(summary.table)
-    assert set(table.names) == set(summary.metrics) - {"median_iou"}
+    assert set(table.names) == set(summary.metrics)
+    assert table.quantiles == ("median_iou",)
     for name in table.names:
         assert value(table, name) == pytest.approx(summary.metrics[name].value)
     assert table.units[0] == table.units[1]
@@ -86,6 +88,40 @@ def test_boxes_have_the_average_precision_of_any_resample() -> None:
     drawn = summary(np.repeat(np.arange(14), weights.astype(int)).tolist())
     for name in ("ap", "ap50", "ar_100", "precision", "recall", "f1"):
         assert value(table, name, weights) == pytest.approx(drawn.metrics[name].value, abs=1e-9)
+
+
+def test_a_median_is_that_of_the_values_written_down_as_often_as_they_count() -> None:
+    values, picture = RNG.normal(size=40), RNG.integers(0, 6, 40)
+    pooled = Pooled(values=values, picture=picture, shares={"median_error_px": 0.5, "p95_error_px": 0.95})
+    table = again(PictureTable(image_ids=tuple("abcdefg"), units=np.arange(7), sums={}, pooled=pooled))
+    weights = RNG.integers(0, 4, (20, 7)).astype(float)
+    for name, share in pooled.shares.items():
+        wanted = [np.quantile(np.repeat(values, row[picture].astype(int)), share) for row in weights]
+        assert table.values(name, weights) == pytest.approx(wanted)
+    alone = np.zeros((2, 7))
+    alone[:, 6] = 3  # a picture without any value, as a frame that shows nothing
+    alone[1, picture[0]] = 1
+    without, with_one = table.values("median_error_px", alone)
+    assert np.isnan(without)
+    assert np.isfinite(with_one)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pooled_values", np.array([1.0])),
+        ("pooled_values", np.array([1.0, np.nan])),
+        ("pooled_picture", np.array([0, 2])),
+        ("pooled_picture", np.array([0, -1])),
+        ("pooled_shares", np.array([1.5])),
+        ("pooled_shares", np.array([0.5, 0.5])),
+    ],
+)
+def test_pooled_values_that_do_not_fit_are_refused(key: str, value: np.ndarray) -> None:
+    pooled = Pooled(values=np.ones(2), picture=np.arange(2), shares={"median_iou": 0.5})
+    table = PictureTable(image_ids=("a", "b"), units=np.arange(2), sums={}, pooled=pooled)
+    with pytest.raises(UserError, match="do not fit 2 pictures"):
+        PictureTable.from_arrays({**table.to_arrays(), key: value})
 
 
 def test_an_unknown_metric_is_named_with_its_neighbour() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -171,8 +172,9 @@ def test_the_clip_must_be_known(tmp_path, records):
     with pytest.raises(UserError, match=r"There is no clip 'aa'. Did you mean 'a'\?"):
         score_csv(path, data_set(records), threshold_px=5.0, clip="aa")
     assert score_csv(path, data_set(records), threshold_px=5.0, clip="a").clip == "a"
-    with pytest.raises(UserError, match="above 0"):
-        score_csv(path, data_set(records), threshold_px=0.0, clip="a")
+    for wrong in (0.0, math.nan, math.inf):
+        with pytest.raises(UserError, match="above 0"):
+            score_csv(path, data_set(records), threshold_px=wrong, clip="a")
 
 
 def test_the_command_reads_labels_and_prints_numbers(tmp_path, records, capsys):

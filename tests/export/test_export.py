@@ -10,9 +10,9 @@ import pytest
 
 from sightline.checkpoint import RunFolder
 from sightline.errors import UserError
-from sightline.export.int8 import inner_convolutions, quantise
+from sightline.export.judge import metric_refusal, time_refusal
 from sightline.export.parity import compare, look, pair_up, refusal
-from sightline.export.run import Exported, export_run, metric_refusal
+from sightline.export.run import Exported, export_run
 from sightline.files import write_atomically
 from sightline.predict import Predictor
 from sightline.recipes import recipe
@@ -86,6 +86,20 @@ def test_the_card_tells_parity_and_times(points_file: tuple[Path, Exported]) -> 
     assert card == points_file[1].card
 
 
+def test_inspect_tells_how_far_it_is_from_its_run_and_how_long_it_takes(
+    points_file: tuple[Path, Exported], tmp_path: Path, cli: Callable
+) -> None:
+    ran = cli("inspect", points_file[0])
+    assert ran.code == 0
+    for told in ("p95", "1 thread", "one picture at a time", "points at most", "8 pictures of"):
+        assert told in " ".join(ran.out.split()), told
+    latency = cli("inspect", points_file[0], "--json").json["latency"]
+    assert latency["batch"] == 1 and latency["cpu"] and latency["fp32_p50_ms"] is None
+    (tmp_path / "a.onnx").write_text("no model")
+    ran = cli("inspect", tmp_path / "a.onnx")
+    assert ran.code == 2 and "not an artefact" in ran.err
+
+
 def test_other_onnx_tools_read_the_file(points_file: tuple[Path, Exported]) -> None:
     model = onnx.load(points_file[0])
     onnx.checker.check_model(model)
@@ -116,6 +130,16 @@ def test_data_that_are_gone_are_to_be_given(boxes_run: Path, tmp_path: Path) -> 
         export_run(boxes_run, tmp_path / "a.onnx", engine="onnx")
 
 
+def test_int8_without_labels_that_the_run_can_be_scored_on_says_why(
+    boxes_run: Path, faces: Path, shapes: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"judged on labelled pictures.* has no boxes with classes"):
+        export_run(boxes_run, tmp_path / "a.onnx", engine="onnx", int8=True, data=faces)
+    pictures = next(path.parent for path in sorted(shapes.rglob("*.*")) if path.suffix in (".jpg", ".png"))
+    with pytest.raises(UserError, match="judged on labelled pictures"):
+        export_run(boxes_run, tmp_path / "a.onnx", engine="onnx", int8=True, data=pictures)
+
+
 def test_a_detector_that_finds_nothing_is_not_passed_empty() -> None:
     none = Detections(boxes_xyxy=np.zeros((0, 4)), labels=np.zeros(0, dtype=np.int64), scores=np.zeros(0))
     told = refusal(compare([none, none], [none, none], source="here"))
@@ -140,26 +164,9 @@ def test_openvino_answers_as_the_run(trained: Path, faces: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_int8_quantises_inner_convolutions_of_the_network_alone(boxes_file: tuple[Path, Exported]) -> None:
-    model = onnx.load(boxes_file[0])
-    inner = inner_convolutions(model)
-    every = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    assert inner and set(inner) < set(every)
-    pictures = [(noise(seed, 40, 40, 3), (0.0, 0.0, 40.0, 40.0)) for seed in range(3)]
-    made = onnx.load_from_string(quantise(boxes_file[0].read_bytes(), pictures))
-    weights = dequantised(made)
-    whole = {node.name for node in made.graph.node if node.op_type == "Conv" and node.input[1] in weights}
-    assert whole == set(inner)
-
-
-@pytest.mark.slow
 def test_int8_of_a_network_without_inner_convolutions_is_refused(trained: Path, faces: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has none"):
         export_run(trained, tmp_path / "a.onnx", engine="onnx", int8=True, data=faces, frames=4, threads=1, repeats=5)
-
-
-def dequantised(model: object) -> set[str]:
-    return {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}  # type: ignore[attr-defined]
 
 
 def test_boxes_pair_by_class_and_overlap() -> None:
@@ -192,8 +199,13 @@ def test_a_point_that_is_no_number_is_refused() -> None:
      (2.0, 1.0, True, False), (0.5, float("nan"), False, True), (0.0, 0.0, False, True)],
 )  # fmt: skip
 def test_int8_may_lose_one_percent(run: float, artefact: float, less_is_better: bool, refused: bool) -> None:
-    told = metric_refusal("m", run, artefact, less_is_better=less_is_better, count=9)
+    told = metric_refusal("m", run, artefact, less_is_better=less_is_better, on="9 pictures")
     assert (told is not None) == refused
+
+
+def test_int8_that_gains_no_time_is_refused() -> None:
+    assert time_refusal(int8_ms=4.0, float_ms=5.0) is None
+    assert "5.00 ms (median), in single precision: 5.00 ms" in (time_refusal(int8_ms=5.0, float_ms=5.0) or "")
 
 
 def test_looking_at_an_area_is_what_the_predictor_does(trained: Path) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from sightline.cli.export_tracker import tracker_table
+from sightline.checkpoint import RunFolder
+from sightline.cli.artefact_card import tracker_table
 from sightline.drawn.rally_folder import write_rallies
 from sightline.errors import UserError
 from sightline.export.tracker import ExportedTracker, export_tracker
-from sightline.export.tracker_parity import Compared, clips_of, refusal
-from sightline.runtime.tracker_file import StageParity, read_tracker_file
+from sightline.export.tracker_int8 import labelled, score_refusal
+from sightline.export.tracker_parity import Compared, clips_of, refusal, slower
+from sightline.runtime.tracker_file import ScoreCard, StageParity, read_tracker_file
 from sightline.track.csv_rows import read_rows
 from sightline.track.load import Choice, load_parts
 from sightline.track.radius import RadiusTable, write_radius
@@ -56,7 +59,7 @@ def test_the_file_holds_the_tracker_and_how_it_compares(exported: tuple[Path, Ex
     stored = read_tracker_file(out)
     assert stored.card == done.card
     assert list(stored.card.stages) == ["coarse", "fine"]
-    assert set(stored.graphs) == {"coarse-look.onnx", "coarse-conclude.onnx", "fine.onnx"}
+    assert set(stored.graphs) == {"coarse-look", "coarse-conclude", "fine"}
     assert (stored.card.frames, stored.card.data) == (8, "ball.mp4")
     answers = {name: stage.parity.answers for name, stage in stored.card.stages.items() if stage.parity}
     assert answers == {"coarse": 8, "fine": 16}
@@ -125,16 +128,52 @@ def test_a_tracker_is_not_exported_without_frames_to_compare_on(tracker: Path, f
         list(clips_of(faces, frames=4))
 
 
-def test_the_command_tells_of_the_stages_and_of_options_that_do_not_go_together(
-    exported: tuple[Path, ExportedTracker], tracker: Path, video: Path, tmp_path: Path, cli: object
-) -> None:
-    for option in (("--int8",), ("--to", "openvino")):
-        ran = cli("export", tracker, "--out", tmp_path / "a", "--data", video, *option)  # type: ignore[operator]
-        assert ran.code == 2 and "--int8" in ran.err
-    assert not (tmp_path / "a").exists()
-    with (console := Console(width=200)).capture() as said:
+def test_inspect_tells_of_the_stages(exported: tuple[Path, ExportedTracker], cli: Callable) -> None:
+    with (console := Console(width=80)).capture() as said:
         console.print(tracker_table(exported[1].card, title="a -> b"))
     assert "track-ball-fine" in said.get() and "8 frames of ball.mp4" in said.get()
+    ran = cli("inspect", exported[0])
+    assert ran.code == 0 and "p95, ms" in ran.out and "onnx fp32" in ran.out
+    told = cli("inspect", exported[0], "--json").json
+    assert told["cpu"] and told["threads"] == 1
+    assert [stage["parity"]["batch"] for stage in told["stages"].values()] == [1, 2]
+    assert cli("inspect", exported[0], "--use", "neck=fpn").code == 2
+
+
+@pytest.mark.slow
+def test_a_tracker_for_openvino_gives_the_runs_rows_without_torch(
+    tracker: Path, video: Path, tmp_path: Path, cli: Callable
+) -> None:
+    pytest.importorskip("openvino")
+    out = tmp_path / "tracker.sightline"
+    assert cli("export", tracker, "--out", out, "--data", video, "--frames", 6, "--to", "openvino").code == 0
+    assert read_tracker_file(out).card.engine == "openvino"
+    ran = without_torch("track", out, video, "--out", tmp_path / "file.csv", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert cli("track", tracker, video, "--out", tmp_path / "run.csv", "--json").code == 0
+    for one, other in zip(read_rows(tmp_path / "file.csv")[1], read_rows(tmp_path / "run.csv")[1], strict=True):
+        np.testing.assert_allclose((one.x, one.y, one.score), (other.x, other.y, other.score), atol=0.02)
+
+
+def test_int8_of_a_tracker_needs_labelled_clips(tracker: Path, video: Path, faces: Path) -> None:
+    coarse = RunFolder(tracker / "coarse")
+    with pytest.raises(UserError, match="judged on labelled clips"), labelled(video, coarse):
+        pass
+    with pytest.raises(UserError, match="holds single pictures"), labelled(faces, coarse):
+        pass
+
+
+def test_int8_is_refused_where_it_follows_worse_or_takes_as_long() -> None:
+    score = ScoreCard(run=0.9, artefact=0.895, threshold_px=5, frames=40)
+    assert score_refusal(score) is None
+    told = score_refusal(score.model_copy(update={"artefact": 0.88}))
+    assert told is not None and "0.8800 where the run has 0.9000 on 40 labelled frames" in told
+    stage = parity(fp32_p50_ms=1.5)
+    assert slower(Compared(stages={"coarse": stage, "fine": stage}, frames=9)) is None
+    late = parity(fp32_p50_ms=0.4)
+    assert "2.00 ms (median), in single precision: 1.90 ms" in (
+        slower(Compared(stages={"coarse": stage, "fine": late}, frames=9)) or ""
+    )
 
 
 def parity(**changes: float) -> StageParity:

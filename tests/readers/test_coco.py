@@ -264,3 +264,47 @@ def test_what_is_read_agrees_with_the_official_library(tmp_path, picture):
         assert [dataset.class_ids[label] for label in record.objects.labels] == [one["category_id"] for one in theirs]
         assert record.objects.areas.tolist() == [one["area"] for one in theirs]
         assert record.objects.crowd.tolist() == [bool(one["iscrowd"]) for one in theirs]
+
+
+def test_ids_may_be_text_in_one_place_and_numbers_in_another(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    write(tmp_path / "labels.json", [image(0)], [annotation("0", category_id="3"), annotation(0.0, (1, 2, 3, 4))])
+    dataset = read_dataset(tmp_path)
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [[10, 20, 40, 28], [1, 2, 4, 6]]
+    assert not dataset.errors
+
+
+def test_an_outline_without_a_bbox_gives_the_box_around_it(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    outline = annotation() | {"bbox": [], "segmentation": [[10, 20, 30, 20, 20, 28], [35, 22, 40, 24, 36, 26]]}
+    said = ({"counts": "abc", "size": [48, 64]}, [["1", 2]], [[]], [[10**400, 1]], [[float("nan"), 1]], 5)
+    others = [{"image_id": 1, "category_id": 3, "segmentation": one} for one in said]
+    write(tmp_path / "labels.json", [image(1)], [outline, *others])
+    dataset = read_dataset(tmp_path)
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [[10, 20, 40, 28]]
+    assert found(dataset, "note") == [("annotation-skipped", "labels.json"), ("outline-boxed", "labels.json")]
+
+
+def test_empty_lists_of_keypoints_beside_boxes_do_not_make_data_of_points(tmp_path, picture):
+    picture(tmp_path / "images" / "a.png")
+    empty = [{"id": 3, "name": "cat", "keypoints": [], "skeleton": []}]
+    more = {"keypoints": [], "num_keypoints": 0}
+    write(tmp_path / "annotations" / "instances_default.json", [image(1)], [annotation(**more)], empty)
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, len(dataset.records[0].objects)) == ("coco", 1)
+
+
+@pytest.mark.parametrize("folder", ["Annotations", "labels", "annotation"])
+def test_the_folder_of_the_json_may_have_another_name(tmp_path, picture, folder):
+    picture(tmp_path / "images" / "a.png")
+    write(tmp_path / folder / "data.json", [image(1)], [annotation()])
+    assert [r.image_id for r in read_dataset(tmp_path).records] == ["images/a.png"]
+
+
+def test_boxes_that_do_not_reach_beyond_one_are_fractions(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    write(tmp_path / "labels.json", [image(1)], [annotation(bbox=(0.25, 0.5, 0.5, 0.25), area=0.125)])
+    dataset = read_dataset(tmp_path)
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [[16, 24, 48, 36]]
+    assert dataset.records[0].objects.areas.tolist() == [32 * 12]
+    assert found(dataset, "note") == [("fractions-assumed", "labels.json")]

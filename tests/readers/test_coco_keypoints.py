@@ -113,3 +113,30 @@ def test_a_json_that_is_cut_off_says_where(tmp_path):
     (tmp_path / "labels.json").write_text('{"annotations": [],\n "categories": [{"keypoints"')
     with pytest.raises(UserError, match=r"labels\.json:2"):
         read_dataset(tmp_path)
+
+
+def test_a_json_in_each_folder_of_a_part_means_the_pictures_of_that_folder(tmp_path, picture):
+    # The first category, which has no keypoints, stands for the project in Roboflow's exports.
+    project = {"id": 0, "name": "mice", "supercategory": "none"}
+    for part in ("train", "valid"):
+        picture(tmp_path / part / "a.png")
+        two = [annotation(1, "0", GOOD), annotation(2, 0, [9, 9, 2, *GOOD[3:]])]
+        write(tmp_path / part / "_annotations.coco.json", [(0, "a.png")], two, (project, CATEGORY))
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, dataset.skeleton.names) == ("coco_keypoints", ("nose", "left_ear", "right_ear"))
+    assert [(r.image_id, r.split) for r in dataset.records] == [
+        ("train/a.png", "train"),
+        ("train/a.png#2", "train"),
+        ("valid/a.png", "val"),
+        ("valid/a.png#2", "val"),
+    ]
+    assert dataset.problems == ()
+
+
+def test_a_bbox_of_nothing_is_no_box_and_points_count_although_nobody_counted_them(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    nothing = annotation(1, 3, GOOD, num_keypoints=0) | {"bbox": [0, 0, 0, 0]}
+    write(tmp_path / "labels.json", [(3, "a.png")], [nothing, annotation(2, 3, [0] * 9, num_keypoints=0)])
+    dataset = read_dataset(tmp_path)
+    assert [(r.box_xyxy, int(r.visible.sum())) for r in dataset.records] == [(None, 2)]
+    assert [p.id for p in dataset.problems] == ["annotation-skipped"]

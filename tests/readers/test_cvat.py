@@ -153,3 +153,84 @@ def test_files_of_parts_are_read_together(export, tmp_path):
     export(image(box("dog"), name="b.png"))
     (tmp_path / "annotations.xml").rename(tmp_path / "val.xml")
     assert [(r.image_id, r.split) for r in read_dataset(tmp_path).records] == [("a.png", "train"), ("b.png", "val")]
+
+
+def test_a_project_keeps_pictures_of_equal_names_in_folders_of_their_subsets(tmp_path, picture, export):
+    for name in ("images/Train/c.png", "images/Validation/c.png", "images/frame_000000.PNG"):
+        picture(tmp_path / name)
+    dataset = export(
+        image(box("dog"), name="c.png", more='subset="Train" task_id="1"'),
+        image(name="c.png", more='subset="Validation" task_id="2"'),
+        image(box(), name="frame_000000", more='subset="default"'),
+    )
+    assert [(r.image_id, r.split, len(r.objects)) for r in dataset.records] == [
+        ("images/Train/c.png", "train", 1),
+        ("images/Validation/c.png", "validation", 0),
+        ("images/frame_000000.PNG", None, 1),
+    ]
+
+
+def test_outlines_of_labels_without_boxes_give_the_boxes_around_them(export):
+    polygon = '<polygon label="dog" points="10,20;40,21.5;30,28"/>'
+    ellipse = '<ellipse label="dog" cx="20" cy="20" rx="4" ry="2.5"/>'
+    mask = '<mask label="dog" rle="0, 4" left="5" top="6" width="7" height="8"/>'
+    bad = '<polygon label="dog" points="10;40,21.5"/>'
+    covered = '<polygon label="cat" points="10,20;40,21.5;30,28"/>'
+    dataset = export(image(box(), polygon, ellipse, mask, bad, covered), image(name="b.png"))
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [
+        [10, 20, 40, 28],
+        [10, 20, 40, 28],
+        [16, 17.5, 24, 22.5],
+        [5, 6, 12, 14],
+    ]
+    assert dataset.records[0].objects.labels.tolist() == [1, 0, 0, 0]
+    assert found(dataset) == [("row-unreadable", "annotations.xml:7")]
+    assert found(dataset, "note") == [("annotation-skipped", "annotations.xml"), ("outline-boxed", "annotations.xml")]
+
+
+def test_each_skeleton_is_an_object_and_its_drawing_gives_the_edges(export):
+    def fly(x, tail_outside):
+        nose = f'<points label="nose" outside="0" occluded="1" points="{x},2.5"/>'
+        tail = f'<points label="tail" outside="{tail_outside}" occluded="0" points="{x},9"/>'
+        return f'<skeleton label="fly" occluded="0">\n{nose}\n{tail}</skeleton>\n'
+
+    drawing = (
+        '&lt;line x1="1" data-type="edge" data-node-from="2" data-node-to="1"&gt;&lt;/line&gt;'
+        '&lt;circle data-node-id="1" data-label-name="nose"&gt;&lt;/circle&gt;'
+        '&lt;circle data-node-id="2" data-label-name="tail"&gt;&lt;/circle&gt;'
+    )
+    meta = (
+        "<meta><task><labels>"
+        f"<label><name>fly</name><type>skeleton</type><svg>{drawing}</svg></label>"
+        "<label><name>tail</name><type>points</type><parent>fly</parent></label>"
+        "<label><name>nose</name><type>points</type><parent>fly</parent></label>"
+        "</labels></task></meta>"
+    )
+    dataset = export(image(fly(5, 0), fly(30, 1)), image(fly(7, 0), name="b.png"), meta=meta)
+    assert dataset.skeleton.names == ("tail", "nose")
+    assert dataset.skeleton.edges == ((0, 1),)
+    assert [(r.image_id, r.points_xy.tolist(), r.visible.tolist()) for r in dataset.records] == [
+        ("a.png", [[5, 9], [5, 2.5]], [True, True]),
+        ("a.png#2", [[0, 0], [30, 2.5]], [False, True]),
+        ("b.png", [[7, 9], [7, 2.5]], [True, True]),
+    ]
+    assert dataset.records[1].source == "annotations.xml:10"
+
+
+def test_many_points_of_one_label_are_counted_and_each_shape_is_an_object(export):
+    two = '<points label="face" points="1,2;3.5,4"/><points label="face" points="11,12;13,14"/>'
+    three = '<points label="face" points="1,2;3,4;5,6"/>'
+    dataset = export(image(two), image(three, name="b.png"))
+    assert dataset.skeleton.names == ("point_0", "point_1")
+    assert [r.points_xy.tolist() for r in dataset.records] == [[[1, 2], [3.5, 4]], [[11, 12], [13, 14]]]
+    assert found(dataset) == [("point-count", "annotations.xml:8")]
+
+
+def test_points_of_several_labels_are_parts_of_one_object_or_of_one_for_each_group(export):
+    def insect(x, group):
+        eye = f'<points label="eye" points="{x},1;{x},2" {group}/>'
+        return f'{eye}<points label="sting" points="{x},9" {group}/>'
+
+    dataset = export(image(insect(1, 'group_id="1"'), insect(20, 'group_id="2"')), image(insect(5, ""), name="b.png"))
+    assert dataset.skeleton.names == ("eye_0", "eye_1", "sting")
+    assert [r.points_xy.tolist() for r in dataset.records] == [[[x, 1], [x, 2], [x, 9]] for x in (1, 20, 5)]

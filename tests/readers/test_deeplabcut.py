@@ -78,11 +78,41 @@ def test_of_two_scorers_the_one_in_the_config_is_read(project):
         read_dataset(project)
 
 
-def test_several_animals_are_refused(tmp_path):
-    head = ["scorer,a,a", "individuals,m1,m1", "bodyparts,nose,nose", "coords,x,y"]
-    write(tmp_path / "CollectedData_a.csv", [], head=head)
+def test_of_several_animals_each_is_an_object_with_the_box_of_its_points(project):
+    head = ["scorer,,,a,a,a,a,a,a,a,a,a,a", "individuals,,,m1,m1,m1,m1,m2,m2,m2,m2,single,single"]
+    head += ["bodyparts,,,leftear,leftear,rightear,rightear,leftear,leftear,rightear,rightear,door,door"]
+    head += ["coords,,," + ",".join(["x,y"] * 5)]
+    rows = ["labeled-data,mouse1,img1.png,1,2,3,4,11,12,13,14,50,40", "labeled-data,mouse1,img2.png,,,,,11,12,,,50,40"]
+    (project / "config.yaml").write_text(
+        "scorer: anna\nmultianimalproject: true\nmultianimalbodyparts: [rightear, leftear]\nbodyparts: MULTI!\n"
+    )
+    write(project / "labeled-data" / "mouse1" / "CollectedData_anna.csv", rows, head=head)
+    dataset = read_dataset(project)
+    assert dataset.skeleton.names == ("rightear", "leftear")
+    assert [(r.image_id.rsplit("/", 1)[1], r.box_xyxy) for r in dataset.records] == [
+        ("img1.png", (1.5, 2.5, 3.5, 4.5)),
+        ("img1.png#2", (11.5, 12.5, 13.5, 14.5)),
+        ("img2.png", None),
+    ]
+    assert dataset.records[1].points_xy.tolist() == [[13.5, 14.5], [11.5, 12.5]]
+    assert dataset.records[2].visible.tolist() == [False, True]
+    assert [(p.id, p.severity) for p in dataset.problems] == [("columns-ignored", "note")]
     with pytest.raises(UserError, match="several animals"):
+        read_dataset(project, format="deeplabcut_video")
+
+
+def test_predictions_for_a_video_are_no_labels(tmp_path):
+    head = ["scorer,DLC,DLC,DLC", "bodyparts,nose,nose,nose", "coords,x,y,likelihood"]
+    write(tmp_path / "videoDLC.csv", ["0,1.5,2.5,0.9"], head=head)
+    with pytest.raises(UserError, match="predictions of DeepLabCut for the frames of a video"):
         read_dataset(tmp_path)
+
+
+def test_a_project_with_h5_files_alone_is_told_what_is_lacking(project):
+    csv = project / "labeled-data" / "mouse1" / "CollectedData_anna.csv"
+    csv.rename(csv.with_suffix(".h5"))
+    with pytest.raises(UserError, match=r"CollectedData_anna\.h5 holds labels of DeepLabCut.*to_csv"):
+        read_dataset(project)
 
 
 def test_bad_rows_are_told_at_once_with_their_lines(project):

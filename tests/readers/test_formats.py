@@ -72,7 +72,7 @@ def test_no_format_stumbles_over_files_that_hold_nonsense(tmp_path, name, conten
 def test_a_folder_that_fits_two_formats_asks_which(tmp_path, picture):
     picture(tmp_path / "a.png")
     (tmp_path / "labels.csv").write_text("file,x0,y0\na.png,1,2\n")
-    (tmp_path / "labels.json").write_text(json.dumps({"annotations": [], "categories": [{"keypoints": []}]}))
+    (tmp_path / "labels.json").write_text(json.dumps({"annotations": [], "categories": [{"keypoints": ["nose"]}]}))
     with pytest.raises(UserError, match=r"landmark_csv, coco_keypoints.*--format"):
         read_dataset(tmp_path)
     assert read_dataset(tmp_path, format="landmark_csv").format == "landmark_csv"
@@ -145,3 +145,11 @@ def test_a_picture_has_the_same_name_however_the_path_to_the_data_is_written(
     names = [[record.image_id for record in read_dataset(way).records] for way in ways]
     assert all(name == names[0] for name in names)
     assert not Path(names[0][0]).is_absolute()
+
+
+def test_a_folder_above_the_data_names_the_folders_that_hold_labels(tmp_path, picture):
+    for name in ("set", "other"):
+        picture(tmp_path / name / "a.png")
+    (tmp_path / "set" / "labels.csv").write_text("file,x0,y0\na.png,1,2\n")
+    with pytest.raises(UserError, match=r"folders in it do: set \(landmark_csv\)\. Give the path"):
+        read_dataset(tmp_path)

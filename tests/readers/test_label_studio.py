@@ -198,9 +198,81 @@ def test_bad_points_are_errors_of_their_picture(export):
     ]
 
 
-def test_boxes_and_points_together_are_refused(export):
-    with pytest.raises(UserError, match="both rectangles and key points"):
-        export(task(region(), point()))
+def test_with_rectangles_beside_points_each_is_an_object_with_its_points(export):
+    left, right = region("fly", 0, 0, 40, 100), region("fly", 50, 0, 50, 100)
+    first = task(left | {"id": "L"}, point("nose", 75, 50) | {"parentID": "L"}, point("tail", 60, 25), right)
+    dataset = export(first, task(region("fly", 10, 10, 20, 20), point("nose", 90, 90), image="b.png", id=2))
+    assert [(r.image_id, r.visible.tolist()) for r in dataset.records] == [
+        ("a.png", [True, False]),
+        ("a.png#2", [False, True]),
+        ("b.png", [True, False]),
+    ]
+    assert [r.box_xyxy for r in dataset.records[:2]] == [pytest.approx((0, 0, 25.6, 48)), (32, 0, 64, 48)]
+    assert dataset.records[0].points_xy[0].tolist() == [48, 24]
+    assert found(dataset, "note") == [("boxes-of-objects", "export.json")]
+
+
+def test_a_point_of_no_rectangle_or_of_two_is_an_error(export):
+    boxes = [region("fly", 0, 0, 60, 100), region("fly", 40, 0, 60, 100)]
+    dataset = export(
+        task(*boxes, point("nose", 50, 50)),
+        task(region("fly", width=0), point(), image="b.png", id=2),
+    )
+    assert found(dataset) == [("point-count", "export.json:task 1"), ("box-invalid", "export.json:task 2")]
+    assert "lies in 2 of 2 rectangles" in dataset.errors[0].message
+
+
+def test_json_min_is_read_and_of_several_annotations_the_first(export):
+    def entry(id, *boxes, image, **more):
+        label = {"label": list(boxes)} if boxes else {}
+        return {"image": image, "id": id, **label, "annotator": 1, "annotation_id": id + 5, "lead_time": 2.5, **more}
+
+    box = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0, "rectanglelabels": ["cat"]}
+    box |= {"original_width": 64, "original_height": 48}
+    dataset = export(
+        entry(1, box, image="/data/upload/1/1a2b3c4d-a.png", split="val"),
+        entry(1, box | {"x": 0}, image="/data/upload/1/1a2b3c4d-a.png"),
+        entry(2, image="b.png"),
+    )
+    assert [r.objects.boxes_xyxy.tolist() for r in dataset.records] == [[[16, 24, 48, 36]], []]
+    assert dataset.records[0].split == "val"
+
+
+def test_files_of_one_task_or_annotation_each_are_read_together(tmp_path, picture):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name)
+    (tmp_path / "1.json").write_text(json.dumps(task(region())))
+    stored = {"id": 7, "result": [region("dog")], "task": {"id": 2, "data": {"image": "s3://bucket/b.png"}}}
+    (tmp_path / "2.json").write_text(json.dumps(stored))
+    dataset = read_dataset(tmp_path)
+    assert [(r.image_id, len(r.objects)) for r in dataset.records] == [("a.png", 1), ("b.png", 1)]
+    assert dataset.classes == ("cat", "dog")
+
+
+def outline(kind, **value):
+    return {"id": kind, "type": kind, "original_width": 64, "original_height": 48, "value": value | {kind: ["dog"]}}
+
+
+def test_outlines_become_boxes_unless_their_label_has_rectangles(export):
+    polygon = outline("polygonlabels", points=[[25, 50], [75, 50], [50, 100]], closed=True)
+    ellipse = outline("ellipselabels", x=50, y=50, radiusX=25, radiusY=12.5)
+    dataset = export(task(region(), polygon, ellipse), task(region(), image="b.png", id=2))
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [[16, 24, 48, 36], [16, 24, 48, 48], [16, 18, 48, 30]]
+    assert found(dataset, "note") == [("outline-boxed", "export.json")]
+    bad = [outline("polygonlabels", points=points) for points in (None, [], [[1]], [[1, "2"]], [[10**400, 1]], [1, 2])]
+    dataset = export(task(region(), *bad), task(region(), image="b.png", id=2))
+    assert found(dataset) == [("row-unreadable", "export.json:task 1")] * len(bad)
+    dataset = export(task(region("dog"), polygon), task(region(), image="b.png", id=2))
+    assert len(dataset.records[0].objects) == 1
+    assert found(dataset, "note") == [("annotation-skipped", "export.json")]
+
+
+def test_shapes_whose_labels_are_a_tag_of_their_own_are_read_once(export):
+    value = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0}
+    shape = {"id": "r", "type": "rectangle", "original_width": 64, "original_height": 48, "value": value}
+    dataset = export(task(shape, shape | {"type": "labels", "value": value | {"labels": ["cat"]}}))
+    assert dataset.records[0].objects.boxes_xyxy.tolist() == [[16, 24, 48, 36]]
+    assert found(dataset, "note") == []
 
 
 def test_neither_is_refused_unless_the_configuration_tells_what_is_meant(export, tmp_path):
@@ -216,11 +288,17 @@ def test_neither_is_refused_unless_the_configuration_tells_what_is_meant(export,
 
 
 def test_other_exports_are_refused_by_name(export, tmp_path):
-    with pytest.raises(UserError, match="not JSON-MIN"):
-        export({"id": 1, "image": "a.png", "label": [{"rectanglelabels": ["data"]}]}, format="label_studio")
+    with pytest.raises(UserError, match=r"task 1 has no 'data'.*not its CSV"):
+        export({"id": 1, "image": "a.png", "label": ["rectanglelabels", "data"]}, format="label_studio")
     (tmp_path / "export.json").write_text(json.dumps([task(region())])[:-20])
     with pytest.raises(UserError, match="cut off"):
         read_dataset(tmp_path)
     (tmp_path / "export.json").write_text(json.dumps({"data": 1, "x": ["rectanglelabels"]}))
-    with pytest.raises(UserError, match="should hold a JSON list"):
+    with pytest.raises(UserError, match="task 1 has no 'data'"):
         read_dataset(tmp_path)
+
+
+def test_a_region_of_two_labels_is_told_even_where_nothing_else_is_drawn(export):
+    two = region() | {"value": region()["value"] | {"rectanglelabels": ["cat", "small"]}}
+    dataset = export(task(two))
+    assert found(dataset) == [("box-class-missing", "export.json:task 1")]

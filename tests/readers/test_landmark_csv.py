@@ -252,3 +252,39 @@ def test_a_label_file_beside_it_in_another_encoding_does_no_harm(tmp_path, pictu
     (tmp_path / "notes.csv").write_bytes(b"\xe9t\xe9;b.png\n")
     dataset = read_dataset(tmp_path / "labels.csv")
     assert "label-missing" not in {problem.id for problem in dataset.problems}
+
+
+@pytest.mark.parametrize("place", ["{part}.csv", "{part}/labels.csv"])
+def test_parts_may_have_pictures_of_equal_names_in_folders_of_their_own(tmp_path, picture, place):
+    for part, x in (("train", 3), ("test", 5)):
+        picture(tmp_path / part / "a.png")
+        (tmp_path / place.format(part=part)).write_text(f"image,x1,y1,x2,y2\na.png,{x},2,3,4\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.image_id, r.split, r.points_xy[0, 0]) for r in dataset.records] == [
+        ("test/a.png", "test", 5.5),
+        ("train/a.png", "train", 3.5),
+    ]
+    assert not dataset.errors
+
+
+def test_columns_that_are_only_counted_are_x_and_y_in_turn(tmp_path, picture):
+    picture(tmp_path / "training" / "a.png")
+    (tmp_path / "points.csv").write_text(",0,1,2,3\na.png,1.0,2,3,4.5\n")
+    dataset = read_dataset(tmp_path)
+    assert dataset.skeleton.names == ("point_0", "point_1")
+    assert dataset.records[0].points_xy.tolist() == [[1.5, 2.5], [3.5, 5]]
+
+
+def test_left_and_top_make_width_and_height_those_of_the_box(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    (tmp_path / "l.csv").write_text("image_name,left,top,width,height,x0,y0,x1,y1\na.png,5,6,20,10,7,8,9,10\n")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, dataset.records[0].box_xyxy) == ("landmark_csv", (5, 6, 25, 16))
+    assert [p.id for p in dataset.problems] == ["skeleton-assumed"]
+
+
+def test_blanks_and_capitals_in_the_names_of_columns_do_not_matter(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    (tmp_path / "l.csv").write_text("Image Name;Nose X;Nose Y;Subject-ID\na;1,5;2;mia\n")
+    (record,) = read_dataset(tmp_path).records
+    assert (record.image_id, record.points_xy.tolist(), record.group) == ("a.png", [[2, 2.5]], "mia")

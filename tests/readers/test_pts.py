@@ -68,3 +68,10 @@ def test_a_picture_without_pts_is_warned_of(tmp_path, picture):
     write(tmp_path / "a.pts", [(1, 2)])
     dataset = read_dataset(tmp_path)
     assert [p.where for p in dataset.problems if p.id == "label-missing"] == ["b.png"]
+
+
+def test_comments_are_passed_over(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    text = "// by hand\nversion: 1 // first\nn_points: 2\n{\n# eyes\n1 2\n3.5\t4 // right\n}\n"
+    (tmp_path / "a.pts").write_text(text)
+    assert read_dataset(tmp_path).records[0].points_xy.tolist() == [[0.5, 1.5], [3, 3.5]]

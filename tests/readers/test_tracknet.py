@@ -198,3 +198,27 @@ def test_the_volleyball_clip_reads_with_its_unused_visibility():
     assert (dataset.format, len(dataset)) == ("tracknet", 21)
     assert problems(dataset, "warning") == [("visibility-unused", "VolleyballShortClip.csv")]
     assert np.concatenate([record.visible for record in dataset.records]).all()
+
+
+@pytest.mark.parametrize(
+    ("folder", "ids"), [("corrected_csv", ["annotations-several"]), ("more", ["image-duplicated"])]
+)
+def test_a_video_that_is_labelled_twice_counts_once_and_corrected_labels_win(tmp_path, picture, folder, ids):
+    for number in range(2):
+        picture(tmp_path / "match1" / "frame" / "1_01" / f"{number}.png")
+    for name, x in (("csv", 10), (folder, 20)):
+        (tmp_path / "match1" / name).mkdir()
+        (tmp_path / "match1" / name / "1_01_ball.csv").write_text(f"Frame,Visibility,X,Y\n0,1,{x},5\n1,0,0,0\n")
+    dataset = read_dataset(tmp_path)
+    assert [p.id for p in dataset.problems if p.id != "clip-short"] == ids
+    assert len(dataset) == 2
+    assert dataset.records[0].points_xy.tolist() == [[20.5 if folder == "corrected_csv" else 10.5, 5.5]]
+
+
+def test_label_csv_with_blanks_and_a_mark_is_of_this_format_beside_its_pictures(tmp_path, picture):
+    for number in range(3):
+        picture(tmp_path / f"{number:04d}.jpg")
+    rows = "file name, visibility, x-coordinate, y-coordinate, status\n0000.jpg, 1, 10, 20, 0\n0001.jpg, 0, , , \n"
+    (tmp_path / "Label.csv").write_text("\ufeff" + rows + "0002.jpg,2,11,12,0\n", encoding="utf-8", newline="\r\n")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, [r.visible[0] for r in dataset.records]) == ("tracknet", [True, False, True])

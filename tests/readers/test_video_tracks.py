@@ -249,3 +249,52 @@ def test_shuttle_samples_without_an_index_are_found_and_mistakes_are_told(shuttl
         assert ids(dataset, "warning") == ["point-off-image"]
         assert len(dataset) == 20
         assert [name for name, (detect, _) in FORMATS.items() if detect(path)] == ["shuttle_samples"]
+
+
+def test_of_a_cvat_project_each_task_is_a_clip_of_its_own_video(cvat, tmp_path):
+    write_video(tmp_path / "videos" / "serve.mp4", frames=8)
+    task = "<task><id>{id}</id><name>{name}</name><subset>{part}</subset></task>"
+    tasks = task.format(id=4, name="serve", part="Train") + task.format(id=9, name="Rally 1", part="Test")
+    meta = f"<meta><project><name>p</name><tasks>{tasks}</tasks></project></meta>"
+    tracks = [track(point(2, 10, 20)).replace("<track", '<track task_id="9"')]
+    tracks += [track(point(5, 30, 40)).replace("<track", '<track task_id="4"')]
+    dataset = cvat(*tracks, meta=meta)
+    assert not dataset.errors
+    clips = {r.group: (r.path.name, r.split) for r in dataset.records}
+    assert clips == {"annotations/serve": ("serve.mp4", "train"), "annotations/Rally 1": ("Rally 1.mp4", "test")}
+    seen = [(r.group, r.frame) for r in dataset.records if r.visible[0]]
+    assert seen[:3] == [("annotations/serve", 5), ("annotations/serve", 6), ("annotations/serve", 7)]
+    assert len(seen) == 3 + 18
+
+
+def test_tracks_of_shapes_that_tell_no_place_are_an_error_and_not_a_clip_without_the_object(cvat):
+    outline = '<polygon frame="3" keyframe="1" outside="0" points="1,2;3,4;5,6"></polygon>'
+    dataset = cvat(track(outline))
+    assert [(p.id, len(dataset)) for p in dataset.errors] == [("row-unreadable", 0)]
+    assert "its tracks hold polygon" in dataset.errors[0].message
+
+
+def test_the_frames_of_a_cvat_export_with_pictures_are_in_images(cvat, tmp_path, picture):
+    (tmp_path / "videos" / "Rally 1.mp4").unlink()
+    for number in range(6):
+        picture(tmp_path / "images" / f"frame_{number:06d}.PNG")
+    dataset = cvat(track(point(1, 10, 20), point(3, 14, 22), point(4, 0, 0, outside=1)), stop=5)
+    assert where(dataset)[2] == [12, 21]
+    assert [frame for frame, xy in where(dataset).items() if xy is None] == [0, 4, 5]
+    assert dataset.records[1].path.name == "frame_000001.PNG"
+
+
+def test_a_label_studio_task_without_tracks_is_not_labelled_and_one_alone_needs_no_list(studio, tmp_path):
+    studio([key(3, 10, 20)])
+    (task,) = json.loads((tmp_path / "export.json").read_text())
+    part = {"type": "timelinelabels", "value": {"ranges": [{"start": 1, "end": 9}], "timelinelabels": ["serve"]}}
+    task["annotations"][0]["result"].append(part)
+    (tmp_path / "export.json").write_text(json.dumps(task))
+    dataset = read_dataset(tmp_path)
+    assert (len(dataset), ids(dataset, "warning"), "annotation-skipped" in ids(dataset, "note")) == (20, [], True)
+    # "sequence" is mentioned, so that the file is still one of tracks.
+    task["annotations"][0]["result"] = [part | {"meta": {"sequence": []}}]
+    (tmp_path / "export.json").write_text(json.dumps(task))
+    dataset = read_dataset(tmp_path)
+    assert (len(dataset), ids(dataset, "warning")) == (0, ["label-missing"])
+    assert "none with a sequence" in dataset.problems[0].message

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -217,3 +218,40 @@ def test_bccd_reads_whole_and_its_two_empty_boxes_are_told():
     assert len(require_clean(scanned, skip_broken=True)) == 292
     with pytest.raises(UserError, match="go on without the boxes named with the 292 usable samples"):
         require_clean(scanned, skip_broken=False)
+
+
+@pytest.mark.parametrize(
+    ("labels", "pictures"),
+    [("annots", "images"), ("labels", "images"), ("annotations/xmls", "images"), ("xml", "img")],
+)
+def test_folders_may_have_other_names(tmp_path, picture, labels, pictures):
+    picture(tmp_path / pictures / "a.jpg")
+    write(tmp_path / labels / "a.xml", xml(thing(), filename="elsewhere.jpg"))
+    (record,) = read_dataset(tmp_path).records
+    assert (record.image_id, record.objects.boxes_xyxy.tolist()) == (f"{pictures}/a.jpg", [[10, 20, 40, 28]])
+
+
+def test_parts_may_hold_folders_of_labels_and_pictures_of_equal_names(tmp_path, picture):
+    for part, name in (("train", "cell"), ("test", "dot")):
+        picture(tmp_path / part / "images" / "a.jpg")
+        write(tmp_path / part / "annotations" / "a.xml", xml(thing(name), filename="a.jpg"))
+    dataset = read_dataset(tmp_path)
+    assert [(r.image_id, r.split, r.objects.labels.tolist()) for r in dataset.records] == [
+        ("test/images/a.jpg", "test", [1]),
+        ("train/images/a.jpg", "train", [0]),
+    ]
+
+
+def test_the_folder_above_one_year_of_voc_is_enough(tmp_path, picture):
+    picture(tmp_path / "VOC2007" / "JPEGImages" / "a.jpg")
+    write(tmp_path / "VOC2007" / "Annotations" / "a.xml", xml(thing()))
+    assert len(read_dataset(tmp_path)) == 1
+
+
+def test_a_filename_without_an_ending_and_boxes_of_parts_are_read_as_they_are_meant(tmp_path, picture):
+    picture(tmp_path / "JPEGImages" / "2008_01.jpg")
+    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>3</ymax></bndbox></part>"
+    text = xml(thing(box=(10.25, 20, 40, 28)).replace("<name>", part + "<name>", 1), filename="2008_01")
+    write(tmp_path / "Annotations" / "other.xml", re.sub("<size>.*</size>", "", text))
+    (record,) = read_dataset(tmp_path).records
+    assert (record.path.name, record.objects.boxes_xyxy.tolist()) == ("2008_01.jpg", [[10.25, 20, 40, 28]])

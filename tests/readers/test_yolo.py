@@ -250,3 +250,45 @@ def test_coco128_reads_with_its_parts():
     assert not dataset.errors
     lost = [p.message for p in dataset.problems if p.id == "label-orphan"]
     assert [message.rsplit("; ")[1] for message in lost] == ["its 3 boxes are left out", "its 9 boxes are left out"]
+
+
+def test_paths_of_another_machine_are_found_by_their_ends(yolo):
+    (yolo / "data.yaml").write_text(
+        "path: /content/set-1\ntrain: /content/set-1/images/train\nval: 'C:\\set-1\\images\\val'\nnames: [cat, dog]\n"
+    )
+    assert Counter(r.split for r in read_dataset(yolo).records) == {"train": 2, "val": 1}
+
+
+@pytest.mark.parametrize("key", ["val", "valid", "validation"])
+def test_a_part_may_list_pictures_and_have_another_name(yolo, key):
+    (yolo / "data.yaml").write_text(
+        f"train: [images/train/a.jpg, images/train/b.jpg]\n{key}: ../images/val\nnames: [cat, dog]\n"
+    )
+    assert Counter(r.split for r in read_dataset(yolo).records) == {"train": 2, "val": 1}
+
+
+@pytest.mark.parametrize("name", ["obj.names", "labels/classes.txt", "labels/train/classes.txt"])
+def test_a_class_list_may_lie_elsewhere_or_be_darknets(yolo, name):
+    (yolo / "data.yaml").unlink()
+    (yolo / name).write_text("cat\ndog\n")
+    dataset = read_dataset(yolo)
+    assert (dataset.format, dataset.classes, len(dataset)) == ("yolo", ("cat", "dog"), 3)
+    assert not dataset.errors
+
+
+def test_darknets_own_layout_has_labels_beside_the_pictures(tmp_path, picture):
+    for name in ("a", "b"):
+        picture(tmp_path / "obj_train_data" / f"{name}.jpg")
+    (tmp_path / "obj_train_data" / "a.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "obj_train_data" / "b.txt").write_text("")
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    (tmp_path / "obj.data").write_text("classes = 2\ntrain = data/train.txt\nnames = data/obj.names\n")
+    (tmp_path / "train.txt").write_text("data/obj_train_data/a.jpg\ndata/obj_train_data/b.jpg\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.split, r.objects.labels.tolist()) for r in dataset.records] == [("train", [1]), ("train", [])]
+
+
+def test_labels_whose_classes_nothing_names_are_refused_with_what_is_lacking(yolo):
+    (yolo / "data.yaml").unlink()
+    with pytest.raises(UserError, match=r"labels/train/a\.txt looks like labels of YOLO.*Add classes\.txt"):
+        read_dataset(yolo)

@@ -109,3 +109,13 @@ def test_parts_that_are_not_there_are_warned_of(dataset_folder):
     text = YAML.format(dims=3) + "test: images/test\n"
     (dataset_folder / "data.yaml").write_text(text)
     assert "split-missing" in {problem.id for problem in read_dataset(dataset_folder).problems}
+
+
+def test_a_box_of_nothing_is_no_box(tmp_path, picture):
+    picture(tmp_path / "images" / "a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.25 0 0 0.5 0.25 2\n0 0.5 0.25 0.5 0 0.5 0.25 2\n")
+    (tmp_path / "data.yaml").write_text("path: .\ntrain: images\nkpt_shape: [1, 3]\nnames: [ball]\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.box_xyxy, r.points_xy.tolist()) for r in dataset.records] == [(None, [[32, 12]])]
+    assert [(p.id, p.where) for p in dataset.errors] == [("box-invalid", "labels/a.txt:2")]

@@ -199,8 +199,8 @@ def test_the_same_run_is_known_by_its_key_wherever_it_lies(run: Path, tmp_path: 
     [
         ("metrics.jsonl", "{\n{}\n", "metrics.jsonl, line 1: not JSON"),
         ("metrics.jsonl", "[1]\n", "line 1: expected an object"),
-        ("run.json", "{", "run.json, line 1: not JSON"),
-        ("evaluation/metrics.json", "[]", "holds a list, expected an object"),
+        ("run.json", "{", "run.json is damaged (line 1:"),
+        ("evaluation/metrics.json", "[]", "it holds a list, not an object"),
         ("config.yaml", "a: [", "is not YAML"),
         ("config.yaml", "- a", "no settings by name"),
     ],

@@ -37,6 +37,7 @@ train: {epochs: 1, batch: 8, lr: 0.003}
 def folded(recipe_file: Path, faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two repeats of three folds of sixteen faces."""
     from sightline.cli.choose import chosen
+    from sightline.compare.ladder import Means
     from sightline.prepare import load_data
     from sightline.small_data.folds import plan_folds, train_folds
     from sightline.small_data.folds_page import write_folds_page
@@ -45,7 +46,7 @@ def folded(recipe_file: Path, faces: Path, tmp_path_factory: pytest.TempPathFact
     experiment = chosen(str(recipe_file), None, ["train.epochs=1"])
     out = tmp_path_factory.mktemp("folds") / "out"
     plan = plan_folds(experiment, load_data(faces, skip_broken=False), folds=3, repeats=2)
-    train_folds(plan, out, device="cpu", command="sightline train", say=lambda _: None)
+    train_folds(plan, out, Means(command="sightline train"))
     write_folds_page(summarise_folds(out))
     return out
 

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "compare"))
 from fake_runs import write_run
 
 from sightline.checkpoint import RunFolder
-from sightline.compare.ladder import Interrupted
-from sightline.config import from_yaml
+from sightline.compare.ladder import Interrupted, Means
+from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
 from sightline.prepare import Prepared, load_data
 from sightline.sweep import trial as trial_module
@@ -30,7 +30,7 @@ from sightline.sweep.run import search_all
 from sightline.sweep.space import read_space
 from sightline.sweep.storage import SweepSettings, require_optuna
 from sightline.sweep.trial import Search
-from sightline.train import Event
+from sightline.train import Event, Watcher
 
 RECIPE = """
 recipe: tiny
@@ -60,20 +60,23 @@ class MadeUp:
         self.epochs = 0
         self.log: Path | None = None
 
-    def __call__(
-        self, prepared: Prepared, out: Path, *, watchers: Callable[[Prepared], Sequence[Callable[[Event], None]]],
-        **_: object,
-    ) -> Path:  # fmt: skip
+    def __call__(self, prepared: Prepared, out: Path, means: Means) -> Path:
         experiment, folder = prepared.experiment, RunFolder(out)
         if (folder.evaluation / "metrics.json").is_file():
             return out
         out.mkdir(parents=True, exist_ok=True)
         folder.config.write_text(experiment.to_yaml())
-        rate, seed, last = experiment.train.lr, experiment.train.seed, experiment.train.epochs
+        seed = experiment.train.seed
         begun = len(folder.metrics.read_text().splitlines()) if folder.metrics.is_file() else 0
         self.trained.append((experiment.recipe, seed, begun + 1, begun))
         _note(self.log, f"{os.getpid()} {experiment.recipe} {seed} begins")
-        active = watchers(prepared)
+        with means.watching(prepared, out) as active:
+            return self._epochs_of(experiment, folder, active, begun=begun)
+
+    def _epochs_of(
+        self, experiment: Experiment, folder: RunFolder, active: Sequence[Watcher], *, begun: int
+    ) -> Path:  # fmt: skip
+        out, rate, seed, last = folder.path, experiment.train.lr, experiment.train.seed, experiment.train.epochs
         for epoch in range(begun + 1, last + 1):
             time.sleep(self.seconds)
             for watch in active:
@@ -124,7 +127,7 @@ def search_for(
             recipe=space.base.to_yaml(), space=tuple(map(str, space.dimensions)), seeds=seeds, pruner=pruner,
             data=dataset.fingerprint(), metric="nme_interocular", less_is_better=True, **given,
         ),  # type: ignore[arg-type]
-        dataset=dataset, out=out, device="cpu", command="test", weight_folders=(), say=say,
+        dataset=dataset, out=out, means=Means(command="test", say=say),
     )  # fmt: skip
 
 

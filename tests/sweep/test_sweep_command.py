@@ -35,7 +35,7 @@ def test_a_sweep_from_the_command_line_to_its_recheck(cli: Cli, small: Path, fac
     out = tmp_path / "out"
     options = [
         "--data", faces, "--out", out, "--try", "train.lr=1e-5..3e-2:log", "neck=none,gap", "--trials", 2, "--seeds", 2,
-        "--recheck", 2, "--limit", "latency_ms=1000",
+        "--recheck", 2, "--limit", "latency_ms=1000", "--sink", "tensorboard",
     ]  # fmt: skip
     found = cli("sweep", small, *options, "--json").json
     assert [each["state"] for each in found["trials"]] == ["complete"] * 2
@@ -46,6 +46,8 @@ def test_a_sweep_from_the_command_line_to_its_recheck(cli: Cli, small: Path, fac
             assert measured["metrics"][measured["metric"]]["value"] == score
         assert not list((out / each["folder"]).glob("*/last.safetensors"))
         assert 0 < each["latency_ms"] < 1000
+    for run in [*out.glob("trials/*/seed-*"), *out.glob("recheck/*/seed-*")]:
+        assert list((run / "tensorboard").glob("events.out.*")), f"{run} is shown nowhere else"
     best = min(found["trials"], key=lambda each: each["score"])
     assert found["best"]["number"] == best["number"] != 0
     assert found["recheck"]["arms"][1]["seeds"] == [1000, 1001]
@@ -108,6 +110,7 @@ def page_is_whole(page: str) -> None:
         (["--try", "train.lr=1e-4..1e-2", "--hours", "0"], "--hours is above 0"),
         (["--try", "train.lr=1e-4..1e-2", "--recheck", "1"], "one seed says nothing of a recipe"),
         (["--try", "train.lr=1e-4..1e-2", "--storage", "sqlite:///x.db"], "give --study NAME"),
+        (["--try", "train.lr=1e-4..1e-2", "--sink", "tensorbord"], "Did you mean 'tensorboard'"),
         ([], "Nothing is searched"),
     ],
 )
@@ -126,13 +129,14 @@ def test_a_folder_that_is_no_sweep_is_not_rebuilt(cli: Cli, tmp_path: Path) -> N
 
 
 def test_a_password_is_not_written_into_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sightline.cli.sweep import _command
+    from sightline.cli.choose import command_line
+    from sightline.sweep.storage import shown
 
     url = "postgresql+psycopg://me:secret@host/sweeps"
-    monkeypatch.setattr(sys, "argv", ["sightline", "sweep", "x", "--storage", url])
-    assert "secret" not in _command(url) and "me:***@host" in _command(url)
-    monkeypatch.setattr(sys, "argv", ["sightline", "sweep", "x", f"--storage={url}"])
-    assert "secret" not in _command(url)
+    for words in (["--storage", url], [f"--storage={url}"]):
+        monkeypatch.setattr(sys, "argv", ["sightline", "sweep", "x", *words])
+        told = command_line({url: shown(url, Path())})
+        assert "secret" not in told and "me:***@host" in told
 
 
 def test_help_needs_neither_torch_nor_optuna() -> None:

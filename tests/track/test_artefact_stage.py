@@ -21,8 +21,19 @@ from sightline.geometry import Box
 from sightline.heads.track_map import TrackMapHeadConfig
 from sightline.model import build, without_pretrained
 from sightline.recipes.track_ball import track_ball_coarse, track_ball_fine
-from sightline.runtime.tracker_file import StoredTracker, TrackerCard, read_tracker_file, write_tracker_file
-from sightline.track.artefact_stage import ArtefactStage, open_session
+from sightline.runtime.artefact_file import Stored, read_artefact, write_artefact
+from sightline.runtime.card import Card, Engine, EvaluateCard, ViewCard
+from sightline.runtime.engines import OnnxEngine
+from sightline.runtime.tracker_file import (
+    StoredGraph,
+    StoredTracker,
+    TrackerCard,
+    card_in,
+    is_tracker_file,
+    read_tracker_file,
+    write_tracker_file,
+)
+from sightline.track.artefact_stage import ArtefactStage
 from sightline.track.config import PRESETS
 from sightline.track.eager import EagerStage
 from sightline.track.past import Past
@@ -66,7 +77,8 @@ def stages(experiment: Experiment) -> tuple[EagerStage, ArtefactStage]:
     torch.manual_seed(5)
     model, codec = build(without_pretrained(experiment))
     eager = EagerStage(model, codec, experiment, threshold=0.25)
-    return eager, ArtefactStage(stage_card(eager), stage_graphs(eager), from_planes=False)
+    engines = [OnnxEngine(graph, threads=1) for graph in stage_graphs(eager)]
+    return eager, ArtefactStage(stage_card(eager), engines, from_planes=False)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -98,14 +110,14 @@ def test_it_answers_as_the_run_does_on_every_frame(pair: tuple[str, EagerStage, 
 
 def test_only_what_the_network_needs_is_an_input_of_its_graph(pair: tuple[str, EagerStage, ArtefactStage]) -> None:
     name, _, exported = pair
-    names = [[given.name for given in session.get_inputs()] for session in exported._sessions]
+    names = [[given.name for given in engine.session.get_inputs()] for engine in exported.engines]  # type: ignore[attr-defined]
     wanted = {
         "whole": [["frame"], ["maps_0"]],
         "window": [["windows"]],
         "window with history": [["windows", "past_xy", "past_visible"]],
     }
     assert names == wanted[name]
-    assert {given.type for given in exported._sessions[0].get_inputs()[:1]} == {"tensor(uint8)"}
+    assert exported.engines[0].session.get_inputs()[0].type == "tensor(uint8)"  # type: ignore[attr-defined]
 
 
 def test_each_whole_frame_is_looked_at_once(pair: tuple[str, EagerStage, ArtefactStage]) -> None:
@@ -124,28 +136,33 @@ def test_each_whole_frame_is_looked_at_once(pair: tuple[str, EagerStage, Artefac
     assert looked == [2, 1, 1, 1, 1]  # with frame 0 comes black, which is kept too
 
 
-def stored_tracker(graph: bytes = b"not looked at") -> StoredTracker:
+def stored_tracker(engine: Engine = "onnx") -> StoredTracker:
     torch.manual_seed(0)
     experiment = CASES["window"]
     model, codec = build(without_pretrained(experiment))
     card = stage_card(EagerStage(model, codec, experiment))
     return StoredTracker(
         config=PRESETS["track-ball"].to_yaml(),
-        card=TrackerCard(sightline="0", made="now", stages={"fine": card}),
+        card=TrackerCard(sightline="0", made="now", stages={"fine": card}, engine=engine),
         radius='{"coverage": 0.9}',
-        graphs={"fine.onnx": graph},
+        graphs={"fine": StoredGraph(model=b"not looked at", weights=b"" if engine == "onnx" else b"weights")},
     )
 
 
-def test_a_file_comes_back_as_it_was_written_and_the_same_tracker_gives_the_same_bytes(tmp_path: Path) -> None:
-    stored = stored_tracker()
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_a_file_comes_back_as_it_was_written_and_the_same_tracker_gives_the_same_bytes(
+    engine: Engine, tmp_path: Path
+) -> None:
+    stored = stored_tracker(engine)
     write_tracker_file(tmp_path / "a", stored)
     write_tracker_file(tmp_path / "b", stored)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     back = read_tracker_file(tmp_path / "a")
-    assert (back.config, back.card, back.radius, back.graphs) == (
-        stored.config, stored.card, stored.radius, stored.graphs,
-    )  # fmt: skip
+    assert (back.config, back.card, back.radius) == (stored.config, stored.card, stored.radius)
+    (graph,), (wanted,) = back.graphs.values(), stored.graphs.values()
+    assert (graph.model, graph.weights) == (wanted.model, wanted.weights)
+    assert is_tracker_file(tmp_path / "a")
+    assert card_in(tmp_path / "a") == stored.card
 
 
 def rewritten(path: Path, **changes: bytes | None) -> Path:
@@ -199,6 +216,20 @@ def test_a_truncated_a_foreign_and_a_missing_file_are_refused(file: Path, tmp_pa
         read_tracker_file(file)
 
 
+def test_a_file_of_the_other_kind_is_told_by_its_name(file: Path) -> None:
+    with pytest.raises(UserError, match="is an exported tracker, which follows a point"):
+        read_artefact(file)
+    view = ViewCard(input_hw=(32, 32), channels=3, crop="image", margin=0, keep_aspect=True)
+    scored = EvaluateCard(jitter=0, seed=0, pck=(0.05,), size_limits=(32, 96))
+    for engine in ("onnx", "openvino"):
+        told = {"sightline": "0", "engine": engine, "precision": "fp32", "recipe": "r", "task": "boxes", "made": "now"}
+        card = Card.model_validate(told | {"data": view, "evaluate": scored})
+        write_artefact(file, Stored(card=card, graph=b"\x08\x0a\x12\x05torch"))
+        with pytest.raises(UserError, match="is an exported model of single pictures"):
+            read_tracker_file(file)
+        assert not is_tracker_file(file) and card_in(file) == card
+
+
 def test_a_graph_that_the_runtime_cannot_read_is_told() -> None:
-    with pytest.raises(UserError, match="cannot run this tracker"):
-        open_session(b"not a graph", threads=1)
+    with pytest.raises(UserError, match="cannot run this artefact"):
+        OnnxEngine(b"not a graph", threads=1)

@@ -210,6 +210,21 @@ def test_mistakes_are_told_before_anything_is_written(
         assert not out.exists()
 
 
+def test_single_pictures_are_refused_by_a_tracker_and_by_its_stages(
+    tracker_folder: Path, tmp_path: Path, cli: Cli
+) -> None:
+    image = tmp_path / "picture.png"
+    cv2.imwrite(str(image), np.zeros((8, 8, 3), dtype=np.uint8))
+    for run, told in (
+        (tracker_folder, f"{tracker_folder} is a tracker, whose stages are runs. Name one of them"),
+        (tracker_folder / "fine", "one stage of a tracker, which looks at the frames before a picture"),
+    ):
+        ran = cli("predict", run, image, "--out", tmp_path / "out", "--device", "cpu")
+        assert ran.code == 2
+        assert told in ran.err and "sightline track" in ran.err
+        assert not (tmp_path / "out").exists()
+
+
 def test_presets_modes_and_settings_come_together(tracker_folder: Path, tmp_path: Path) -> None:
     from sightline.track.load import Choice, load_parts
 

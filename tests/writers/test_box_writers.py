@@ -407,3 +407,11 @@ def test_points_are_refused_by_the_writers_of_boxes(tmp_path: Path) -> None:
     record = Record(image_id="a.png", path=picture(tmp_path / "a.png"))
     with pytest.raises(UserError, match="holds points, not boxes"):
         boxes_from_dataset(Dataset(root=tmp_path, format="landmark_csv", records=(record,)))
+
+
+@pytest.mark.parametrize("name", ["boxes_csv", "voc"])
+def test_a_class_of_two_lines_is_refused_where_a_file_names_one_a_line(tmp_path: Path, name: str) -> None:
+    prediction = made(tmp_path / "in")
+    with pytest.raises(UserError, match=r"class 'new\\nline' has a line break.*such as coco"):
+        BOX_WRITERS[name].write([prediction], tmp_path / "out", classes=("new\nline",), as_truth=True)
+    assert not (tmp_path / "out").exists()

@@ -350,7 +350,7 @@ def test_truth_becomes_predictions(tmp_path: Path) -> None:
     assert got.file_name == "a.png"
     assert got.score.tolist() == [1, 0, 1]
     assert (got.split, got.group) == ("val", "g")
-    assert got.mean_score == 1
+    assert got.mean_confidence == 1
 
 
 def test_a_number_sign_of_the_file_itself_stays_in_its_name(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ _DOUBLED: dict[str, Callable[[float], float]] = {
     "hue": lambda value: min(0.5, 2 * value),
     **{name: (lambda value: min(1.0, 2 * value)) for name in ("flip", "grey", "blur", "occlude")},
 }
-_NOT_TRIED = ("iou_crop", "mosaic", "part_hw", "window_elsewhere")
+_NOT_TRIED = ("iou_crop", "mosaic", "part_hw", "window_elsewhere", "window_moving")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ Next: ../loader.py
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.errors import UserError, unknown_name
+from sightline.files import read_object
 from sightline.records import Dataset, Record
 
 TRAIN, VAL, DATA = "train", "val", "data"
@@ -71,13 +71,12 @@ def read_split(path: Path) -> dict[str, list[str]]:
     """
     if not path.is_file():
         return {}
+    advice = "Restore it, or delete it to audit all pictures as new ones."
+    told = read_object(path, advice=advice)
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
         return {part: [str(name) for name in told[part]] for part in (TRAIN, VAL)}
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}). Restore it, or delete it to audit all pictures as new ones."
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}). {advice}") from error
 
 
 def _some(records: Sequence[Record], *, count: int) -> tuple[Record, ...]:

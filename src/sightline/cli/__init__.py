@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -40,7 +41,7 @@ from sightline.cli import (
     track,
     train,
 )
-from sightline.errors import UserError
+from sightline.errors import UserError, is_out_of_memory
 from sightline.processes import loss_told, place
 
 COMMANDS: tuple[Callable[..., int | None], ...] = (
@@ -93,11 +94,36 @@ def main() -> None:
     except CycloptsError:
         sys.exit(2)  # the parser has said what is wrong
     except UserError as error:
-        console.err.print(f"{who}: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        _tell(f"{who}: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # `| head` has seen enough; Python would complain once more while it closes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        _drop_output()  # which may be what is full
+        where = error.filename or "standard output, the current folder, or a file without a name"
+        said = (error.strerror or str(error)).lower()
+        _tell(f"{who}: {where}: {said}. Check the path, its permissions and the room that is left.")
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        said = (str(error).splitlines() or ["no more to be had"])[0][:200]
+        _tell(
+            f"{who}: The memory does not suffice ({said}). Take smaller batches (train.batch, evaluate.batch), a "
+            "smaller data.input_hw or fewer data.workers."
+        )
+        sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to nowhere."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str) -> None:
+    console.err.print(text, style="red", highlight=False, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sightline.cli import console
 from sightline.cli.options import Flag, Many
+from sightline.files import require_place
 
 if TYPE_CHECKING:
     from sightline.audit.run import Tell
@@ -56,6 +57,8 @@ def audit(
     from sightline.audit.table import print_audit
     from sightline.devices import pick_device
 
+    if html is not None:
+        require_place(html)
     with _progress() as tell:
         made = audit_run(
             run,

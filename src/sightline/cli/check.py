@@ -11,6 +11,7 @@ from sightline.cli import console
 from sightline.cli.dataset import what_is_labelled
 from sightline.cli.options import Flag
 from sightline.errors import UserError
+from sightline.files import require_place
 
 if TYPE_CHECKING:
     from sightline.doctor import Examination
@@ -68,8 +69,10 @@ def check(
     from sightline.scan import scan
     from sightline.splits import SplitBy
 
-    if fix is not None:
-        require_new(fix, data)  # before minutes are spent on pictures
+    if fix is not None:  # both before minutes are spent on pictures
+        require_new(fix, data)
+    if html is not None:
+        require_place(html)
     experiment = None
     if recipe is not None:
         from sightline.cli.choose import chosen

@@ -1,9 +1,11 @@
-"""What the user's words mean: a recipe with its changes, the folders of pretrained weights. Next: dataset.py."""
+"""What the user's words mean: a recipe with its changes, folders of weights, the command itself. Next: dataset.py."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,16 @@ if TYPE_CHECKING:
     from sightline.config import Experiment
 
 
-def chosen(recipe: str, use: Sequence[str] | None, sets: Sequence[str] | None) -> Experiment:
+def chosen(
+    recipe: str, use: Sequence[str] | None, sets: Sequence[str] | None, *, start_from: Path | None = None
+) -> Experiment:
     """A recipe (or a YAML file of one) with the user's changes.
+
+    Args:
+        recipe: a name, or a YAML file.
+        use: swaps of pieces.
+        sets: changed settings.
+        start_from: --from, a run whose weights are taken.
 
     Raises:
         UserError: no such recipe or file, a file that holds none, or changes that are not legal.
@@ -35,7 +45,21 @@ def chosen(recipe: str, use: Sequence[str] | None, sets: Sequence[str] | None) -
         experiment = from_yaml(text, where=str(path))
     else:
         experiment = find(recipe)
-    return override(experiment, use=use or (), sets=sets or ())
+    experiment = override(experiment, use=use or (), sets=sets or ())
+    if start_from is None:
+        return experiment
+    name, train = start_from.as_posix(), experiment.train
+    checksum = train.start_sha256 if train.start_from == name else None  # a file's is of the run that it names itself
+    train = train.model_copy(update={"start_from": name, "start_sha256": checksum})
+    return experiment.model_copy(update={"train": train})
+
+
+def command_line(hidden: Mapping[str, str] | None = None) -> str:
+    """The command as it was typed, for run.json; with other words in the place of what nobody should read there."""
+    words = sys.argv[1:]
+    for secret, shown in (hidden or {}).items():
+        words = [word.replace(secret, shown) for word in words]
+    return "sightline " + shlex.join(words)
 
 
 def weight_folders(given: Path | None, data: Path | None) -> list[Path]:

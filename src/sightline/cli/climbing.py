@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from sightline.cli import console
-from sightline.cli.choose import weight_folders
+from sightline.cli.choose import command_line, weight_folders
 from sightline.cli.dataset import print_dataset
-from sightline.cli.several_runs import bars, command_line
+from sightline.cli.watching import watching
 from sightline.errors import UserError, unknown_name
 
 
@@ -45,7 +46,7 @@ def climb_and_tell(
         weights_dir: of pretrained weights.
         as_json: words go to standard error.
     """
-    from sightline.compare.ladder import Interrupted, Plan, climb, read_ladder
+    from sightline.compare.ladder import Interrupted, Means, Plan, climb, read_ladder
     from sightline.devices import pick_device
     from sightline.prepare import load_data
 
@@ -61,20 +62,17 @@ def climb_and_tell(
     dataset = load_data(data, skip_broken=skip_broken, format=format, runs=folder)
     if not as_json:
         print_dataset(dataset, most=5)
-    wanted = Plan(
-        out=folder,
-        seeds=seeds,
-        sets=tuple(sets),
-        rates=tuple(rates),
-        images=images,
+    wanted = Plan(out=folder, seeds=seeds, sets=tuple(sets), rates=tuple(rates), images=images)
+    means = Means(
         device=pick_device(device),
         command=command_line(),
         weight_folders=tuple(weight_folders(weights_dir, data)),
+        say=lambda text: console.say(text, on=where),
+        watching=partial(watching, on=where),
     )
-    with bars(where) as watchers:
-        try:
-            chosen = [rung for rung in rungs if not only or rung.recipe in only]
-            return climb(chosen, dataset, wanted, say=lambda text: console.say(text, on=where), watchers=watchers)
-        except Interrupted as stopped:
-            console.say(f"Stopped and saved in {stopped}. The same command goes on.", on=where)
-            return None
+    try:
+        chosen = [rung for rung in rungs if not only or rung.recipe in only]
+        return climb(chosen, dataset, wanted, means)
+    except Interrupted as stopped:
+        means.say(f"Stopped and saved in {stopped}. The same command goes on.")
+        return None

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sightline.cli import console
 from sightline.cli.options import Flag, Many
 from sightline.errors import UserError, unknown_name
+from sightline.files import require_place
 
 if TYPE_CHECKING:
     from sightline.compare.arms import Arm
@@ -62,6 +63,8 @@ def compare(
         weights_dir: with --run, folder with pretrained weights as NAME.safetensors.
         json: print the result as JSON.
     """
+    if html is not None:
+        require_place(html)
     only_run = {
         "--data": data, "--out": out_, "--set": set, "--rungs": rungs, "--rates": rates, "--images": images,
         "--format": format, "--weights-dir": weights_dir,

@@ -9,8 +9,17 @@ import json
 
 from rich.console import Console
 
-out = Console()
-err = Console(stderr=True)
+
+class Output(Console):
+    """A console whose reader may leave: `| head` has seen enough, and that is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`; rich would end the process with exit code 1, which says that something is not fine."""
+        raise BrokenPipeError
+
+
+out = Output()
+err = Output(stderr=True)
 
 
 def say(text: str, *, on: Console | None = None) -> None:

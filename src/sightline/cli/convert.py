@@ -27,11 +27,11 @@ def convert(
     """Write a data set in another label format, pictures copied beside the labels.
 
     With `--to webdataset` it becomes tars of --shard-mb, which every command reads as --data. The same call goes on
-    behind the shards that are whole, where it was broken off.
+    behind the shards that are whole, where it was broken off. Of other formats nothing is overwritten.
 
     Args:
         data: a label file or the folder that holds labels and pictures.
-        out_dir: the new data set's folder.
+        out_dir: the new data set's folder, or a new label file, beside which the pictures are put.
         to: the format to write.
         format: the format to read, where it cannot be found out.
         skip_broken: leave broken samples out instead of stopping.
@@ -62,8 +62,8 @@ def convert(
             f"{size / 2**20:,.1f} MB: {out_dir}"
         )
         return 0
-    from sightline.predict_files import convert_dataset
+    from sightline.predict_files import convert_anew
 
-    first, count = convert_dataset(dataset, out_dir, to=to)
+    first, count = convert_anew(dataset, out_dir, to=to)
     console.say(f"{count} records of {dataset.format} as {to}: {first}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightline.cli import console
-from sightline.cli.several_runs import SeveralRuns, bars, command_line
+from sightline.cli.several_runs import SeveralRuns
 from sightline.errors import UserError
 
 
@@ -23,7 +23,6 @@ def fold_and_tell(asked: SeveralRuns, *, folds: int, repeats: int, resume: bool)
     """
     from sightline.compare.ladder import Interrupted
     from sightline.compare.runs import FOLDS
-    from sightline.devices import pick_device
     from sightline.small_data.folder import require_own
     from sightline.small_data.folds import plan_folds, train_folds
     from sightline.small_data.folds_page import write_folds_page
@@ -32,22 +31,18 @@ def fold_and_tell(asked: SeveralRuns, *, folds: int, repeats: int, resume: bool)
 
     if folds < 2 or repeats < 1:
         raise UserError(f"--folds {folds} --repeats {repeats}: expected at least 2 folds and 1 repeat.")
-    device = pick_device(asked.device)
+    means = asked.means()
     experiment = asked.experiment(what="--folds")
     out = asked.out or Path("runs") / f"{experiment.recipe}-{folds}-folds"
     if resume and not (out / FOLDS).is_file():
         raise UserError(f"{out} holds no cross-validation to resume (no {FOLDS}). Start one without --resume.")
     require_own(out, file=FOLDS)
-    folders = asked.weight_folders()
-    plan = plan_folds(experiment, asked.dataset(out), folds=folds, repeats=repeats, weight_folders=folders)
+    dataset = asked.dataset(out)
+    plan = plan_folds(experiment, dataset, folds=folds, repeats=repeats, weight_folders=means.weight_folders)
     for line in plan.told:
         asked.say(f"  {line}")
     try:
-        with bars(asked.on) as watchers:
-            train_folds(
-                plan, out, device=device, command=command_line(), weight_folders=folders, say=asked.say,
-                watchers=watchers,
-            )  # fmt: skip
+        train_folds(plan, out, means)
     except Interrupted as stopped:
         asked.say(f"Stopped and saved in {stopped}. The same command goes on: --out {out}")
         return 130

@@ -1,24 +1,39 @@
-"""`sightline inspect`: a recipe's network, layer by layer."""
+"""`sightline inspect`: a recipe's network, layer by layer; or what an exported file says of itself."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from rich.table import Table
 
 from sightline.cli import console
 from sightline.cli.choose import chosen
 from sightline.cli.options import Flag, Many
+from sightline.errors import UserError
 
 
 def inspect(recipe: str, *, use: Many = None, set: Many = None, measure: Flag = False, json: Flag = False) -> None:
-    """Show a recipe's layers, parameters, operations, shapes and memory.
+    """Show a recipe's layers, parameters, operations, shapes and memory; or the card of an exported file.
+
+    The card tells what the file finds, how far it is from its run, and how long it takes with how many threads where.
 
     Args:
-        recipe: a name (see `sightline recipes`) or a YAML file.
+        recipe: a name (see `sightline recipes`), a YAML file, or a file that `sightline export` wrote.
         use: swap pieces, SLOT=NAME.
         set: change settings, KEY=VALUE.
         measure: also make one step in a process of its own and tell the peak of its memory.
         json: print the result as JSON.
     """
+    path = Path(recipe)
+    if path.is_file() and path.suffix not in (".yaml", ".yml"):
+        from sightline.cli.artefact_card import tell_artefact
+
+        if use or set or measure:
+            raise UserError(
+                f"{path} is an exported file, whose model is settled: leave out --use, --set and --measure."
+            )
+        tell_artefact(path, json=json)
+        return
     from sightline.inspect import inspect as look
     from sightline.inspect import measured_peak
     from sightline.recipes import PUBLISHED

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from sightline.cli import console
 from sightline.cli.options import Flag, Many
-from sightline.cli.several_runs import SeveralRuns, bars, command_line
+from sightline.cli.several_runs import SeveralRuns
 
 SHARES = (10.0, 20.0, 40.0, 80.0, 100.0)
 
@@ -48,7 +48,6 @@ def learning_curve(
         json: print the result as JSON.
     """
     from sightline.compare.ladder import Interrupted
-    from sightline.devices import pick_device
     from sightline.small_data.curve import PLAN, plan_curve, train_curve
     from sightline.small_data.curve_page import write_curve_page
     from sightline.small_data.curve_words import print_curve
@@ -58,22 +57,18 @@ def learning_curve(
         recipe=recipe, data=data, out=out_, use=use or (), sets=set or (), skip_broken=skip_broken, format=format,
         device=device, weights_dir=weights_dir, as_json=json,
     )  # fmt: skip
-    where = pick_device(device)
+    means = asked.means()
     experiment = asked.experiment(what="learning-curve")
     out = out_ or Path("runs") / f"{experiment.recipe}-learning-curve"
     require_own(out, file=PLAN)
-    folders = asked.weight_folders()
+    dataset = asked.dataset(out)
     plan = plan_curve(
-        experiment, asked.dataset(out), shares=shares or SHARES, seeds=seeds, weight_folders=folders
+        experiment, dataset, shares=shares or SHARES, seeds=seeds, weight_folders=means.weight_folders
     )  # fmt: skip
     for line in plan.told:
         asked.say(f"  {line}")
     try:
-        with bars(asked.on) as watchers:
-            found = train_curve(
-                plan, out, device=where, command=command_line(), weight_folders=folders, say=asked.say,
-                watchers=watchers,
-            )  # fmt: skip
+        found = train_curve(plan, out, means)
     except Interrupted as stopped:
         asked.say(f"Stopped and saved in {stopped}. The same command goes on: --out {out}")
         return 130

@@ -29,6 +29,7 @@ def next(
     to: Many = None,
     every: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.2,
     apart: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 1.0,
+    boxes: Path | None = None,
     seed: int = 0,
     skip_broken: Flag = False,
     format: str | None = None,
@@ -48,6 +49,8 @@ def next(
         to: label formats for the guesses: label_studio, cvat, or another that `convert` writes.
         every: seconds of video from one frame that is looked at to the next; 0 for every frame.
         apart: seconds that chosen frames of one video lie apart at least.
+        boxes: where models of points want a crop: a CSV of boxes (file,xmin,ymin,xmax,ymax), or a run or exported file
+            that finds boxes, whose surest is taken; pictures without a box are left out. Else whole pictures.
         seed: decides between equals.
         skip_broken: leave pictures and videos out that cannot be read, instead of ending as a mistake behind the rest.
         format: of the labels in the data, where it cannot be found out.
@@ -71,6 +74,7 @@ def next(
             seed=seed,
             format=format,
             device=device,
+            boxes=boxes,
             watch=lambda number: status.update(f"looking: {number:,}"),
         )
     if json:

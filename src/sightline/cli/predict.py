@@ -16,7 +16,6 @@ from sightline.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightline.answers import Finder
     from sightline.writers import BoxPrediction, Prediction
 
 SHOWN = 8  # lines of a list on the terminal
@@ -55,21 +54,20 @@ def predict(
         json: print the predictions as JSON.
     """
     from sightline.answers import cannot_be_read, predict_tasks, tasks_of_finder
+    from sightline.finders import is_finder, load_box_finder, load_finder
     from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
-    from sightline.runtime.artefact_file import looks_like_artefact
     from sightline.tasks import find_tasks
 
     broken: list[str] = []
-    finds_boxes = boxes is not None and (boxes.is_dir() or looks_like_artefact(boxes))
+    finds_boxes = boxes is not None and is_finder(boxes)
     tasks = find_tasks(inputs, boxes=None if finds_boxes else boxes, on_broken=broken.append if skip_broken else None)
-    predictor = _load(run, device=device, score=score)
+    predictor = load_finder(run, device=device, score=score)
     for name in format or ():  # a wrong name is told before the work is done
         find_box_writer(name) if predictor.classes else find_writer(name)
     if boxes is not None and predictor.classes:
         raise UserError(f"--boxes is for models of points; {run} finds boxes itself. Leave it out.")
     if finds_boxes and boxes is not None:
-        finder = _load(boxes, device=device, score=None)
-        name = f"{'run' if boxes.is_dir() else 'file'} {boxes.name}"
+        finder, name = load_box_finder(boxes, device=device)
         tasks = tasks_of_finder(finder, tasks, name=name, on_broken=broken.append)
     predictions = list(predict_tasks(predictor, tasks, on_broken=broken.append))
     if broken and not predictions:
@@ -86,18 +84,6 @@ def predict(
     if broken:
         _tell_skipped(broken, on=console.err if json else console.out)
     return 0
-
-
-def _load(path: Path, *, device: str, score: float | None) -> Finder:
-    """A run, or an exported file, which needs no torch."""
-    if path.is_file():
-        from sightline.runtime.artefact import Artefact
-
-        return Artefact.load(path, least_score=score)
-    from sightline.devices import pick_device
-    from sightline.predict import Predictor
-
-    return Predictor.load(path, device=pick_device(device), least_score=score)
 
 
 def _as_json(found: Prediction | BoxPrediction, *, classes: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What commands share that train several runs: what the user asked for, and a bar for each training in turn.
+"""What commands share that train several runs: what the user asked for, and the means to train.
 
 Next: folds.py, learning_curve.py, climbing.py
 """
@@ -6,28 +6,24 @@ Next: folds.py, learning_curve.py, climbing.py
 from __future__ import annotations
 
 import os
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.cli import console
-from sightline.cli.choose import chosen, weight_folders
+from sightline.cli.choose import chosen, command_line, weight_folders
 from sightline.cli.dataset import print_dataset
+from sightline.cli.watching import watching
 from sightline.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
+    from sightline.compare.ladder import Means
     from sightline.config import Experiment
-    from sightline.prepare import Prepared
     from sightline.records import Dataset
-    from sightline.train import Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +36,7 @@ class SeveralRuns:
         out: the folder of all runs, or None.
         use: swaps of pieces.
         sets: changed settings.
+        start_from: a run whose weights each begins with, or None.
         skip_broken: leave broken samples out.
         format: of the labels, or None to find it out.
         device: auto, cpu or cuda.
@@ -57,6 +54,7 @@ class SeveralRuns:
     device: str
     weights_dir: Path | None
     as_json: bool
+    start_from: Path | None = None
 
     @property
     def on(self) -> Console:
@@ -66,6 +64,19 @@ class SeveralRuns:
     def weight_folders(self) -> list[Path]:
         """Where pretrained weights are looked for."""
         return weight_folders(self.weights_dir, self.data)
+
+    def means(self) -> Means:
+        """What the trainings are done with."""
+        from sightline.compare.ladder import Means
+        from sightline.devices import pick_device
+
+        return Means(
+            device=pick_device(self.device),
+            command=command_line(),
+            weight_folders=tuple(self.weight_folders()),
+            say=self.say,
+            watching=partial(watching, on=self.on),
+        )
 
     def say(self, text: str) -> None:
         """A line for people."""
@@ -93,7 +104,7 @@ class SeveralRuns:
                 f"{what} trains run after run in one process, and torchrun has started several. Start it without "
                 "torchrun."
             )
-        return chosen(self.recipe, self.use, self.sets)
+        return chosen(self.recipe, self.use, self.sets, start_from=self.start_from)
 
     def dataset(self, folder: Path) -> Dataset:
         """The data, told to the user; frames of videos are unpacked inside the folder of all runs."""
@@ -103,34 +114,3 @@ class SeveralRuns:
         if not self.as_json:
             print_dataset(dataset, most=5)
         return dataset
-
-
-def command_line() -> str:
-    """The command as it was typed, for run.json."""
-    return "sightline " + shlex.join(sys.argv[1:])
-
-
-@contextmanager
-def bars(on: Console, *, in_logs: bool = True) -> Iterator[Callable[[Prepared], Sequence[Watcher]]]:
-    """A progress bar for each training in turn; the one before is closed.
-
-    Args:
-        on: where it is shown.
-        in_logs: tell the validations where that is no terminal; else nothing.
-    """
-    from sightline.evaluate import scoring_for
-    from sightline.loader import EpochSampler
-    from sightline.terminal import training_progress
-
-    with ExitStack() as open_bars:
-
-        def watchers(prepared: Prepared) -> Sequence[Watcher]:
-            open_bars.close()
-            if not (in_logs or on.is_terminal):
-                return ()
-            train = prepared.experiment.train
-            steps = EpochSampler(count=len(prepared.split.train), batch=train.batch, seed=0).steps
-            metric = scoring_for(prepared.experiment).metric
-            return [open_bars.enter_context(training_progress(on, total_steps=steps * train.epochs, metric=metric))]
-
-        yield watchers

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,9 @@ from cyclopts import Parameter
 
 from sightline.cli import console
 from sightline.cli.options import Flag, Many
-from sightline.cli.several_runs import bars
+from sightline.cli.watching import watching
 from sightline.errors import UserError, unknown_name
+from sightline.sinks import read_targets
 
 if TYPE_CHECKING:
     from sightline.sweep.result import Result
@@ -47,6 +47,7 @@ def sweep(
     format: str | None = None,
     device: str = "auto",
     weights_dir: Path | None = None,
+    sink: Many = None,
     json: Flag = False,
 ) -> int:
     """Search settings and pieces: many trials, each trained with several seeds, the best one checked on fresh seeds.
@@ -76,6 +77,8 @@ def sweep(
         format: the label format, where it cannot be found out.
         device: auto, cpu or cuda.
         weights_dir: folder with pretrained weights as NAME.safetensors.
+        sink: show every training elsewhere too: tensorboard, tensorboard=FOLDER, mlflow or mlflow=URI. It is no setting
+            of the sweep, and `sightline index` fills it from the run folders at any time.
         json: print the result as JSON.
     """
     from sightline.sweep.storage import require_optuna
@@ -96,18 +99,19 @@ def sweep(
     if storage is not None and study is None and out_ is None:
         raise UserError("Machines that share a --storage find their study by its name: give --study NAME.")
 
-    from sightline.cli.choose import chosen, weight_folders
+    from sightline.cli.choose import chosen, command_line, weight_folders
     from sightline.cli.dataset import print_dataset
-    from sightline.compare.ladder import Interrupted
+    from sightline.compare.ladder import Interrupted, Means
     from sightline.devices import pick_device
     from sightline.evaluate import scoring_for
     from sightline.prepare import load_data
     from sightline.sweep.fit import fit_data, fit_space
     from sightline.sweep.run import search_all
     from sightline.sweep.space import read_space
-    from sightline.sweep.storage import SweepSettings
+    from sightline.sweep.storage import SweepSettings, shown
     from sightline.sweep.trial import Search
 
+    sinks = read_targets(sink or ())
     where = console.err if json else console.out
     base = chosen(recipe, use, set)
     space = fit_space(base, *read_space(try_ or ()))
@@ -124,20 +128,23 @@ def sweep(
         limits=limits, pruner=pruned_by, data=dataset.fingerprint(), metric=scoring.metric,
         less_is_better=scoring.less_is_better,
     )  # fmt: skip
-    with bars(where, in_logs=False) as watchers:
-        search = Search(
-            space=space, settings=settings, dataset=dataset, out=out, device=device, command=_command(storage),
-            weight_folders=folders, say=lambda text: console.say(text, on=where), watchers=watchers,
+    means = Means(
+        device=device,
+        command=command_line({} if storage is None else {storage: shown(storage, Path())}),  # without a password
+        weight_folders=folders,
+        say=lambda text: console.say(text, on=where),
+        watching=partial(watching, on=where, sinks=sinks, in_logs=False),
+    )
+    search = Search(space=space, settings=settings, dataset=dataset, out=out, means=means)
+    try:
+        tried = search_all(
+            search, url=storage, study_name=study or out.name, trials=trials, hours=hours,
+            after=_after(search, total=trials, began=time.monotonic()),
         )  # fmt: skip
-        try:
-            tried = search_all(
-                search, url=storage, study_name=study or out.name, trials=trials, hours=hours,
-                after=_after(search, total=trials, began=time.monotonic()),
-            )  # fmt: skip
-            found = _rechecked(tried, search, seeds=recheck, is_whole=_count(tried) >= trials)
-        except Interrupted as stopped:
-            search.say(f"Stopped and saved in {stopped}. The same command goes on.")
-            return 130
+        found = _rechecked(tried, search, seeds=recheck, is_whole=_count(tried) >= trials)
+    except Interrupted as stopped:
+        search.say(f"Stopped and saved in {stopped}. The same command goes on.")
+        return 130
     return _tell(found, as_json=json)
 
 
@@ -193,16 +200,6 @@ def _pruner(given: str | None, *, seeds: int, objectives: Sequence[str]) -> str:
             "reach its p of 0.1 before the last one. Take --pruner median."
         )
     return str(given)
-
-
-def _command(storage: str | None) -> str:
-    """This command, as runs remember it: without a password."""
-    from sightline.sweep.storage import shown
-
-    words = sys.argv[1:]
-    if storage is not None:
-        words = [word.replace(storage, shown(storage, Path())) for word in words]
-    return "sightline " + shlex.join(words)
 
 
 def _after(search: Search, *, total: int, began: float) -> Callable[[Sequence[Tried], Tried], None]:

@@ -78,6 +78,7 @@ def track(
         json: print the summary as JSON.
     """
     from sightline.track.csv_rows import RowFile
+    from sightline.track.resume import doubt_of
     from sightline.track.stream import track_video
 
     problems: list[VideoProblem] = []
@@ -86,6 +87,8 @@ def track(
         tracker = _tracker(
             run, mode=mode, preset=preset, fine=fine, support=support, sets=set_, fill=fill, device=device
         )
+        if (doubt := doubt_of(rows.done, tracker.config, format=format, fill=fill)) is not None:
+            console.say(doubt, on=console.err)
         frames = _open(source, fps=fps, problems=problems)
         opened = stack.enter_context(ExitStack())
         opened.callback(frames.close)

@@ -34,6 +34,7 @@ def train(
     set: Many = None,
     folds: int | None = None,
     repeats: int | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     resume: Flag = False,
     skip_broken: Flag = False,
     format: str | None = None,
@@ -55,6 +56,8 @@ def train(
         set: change settings, KEY=VALUE.
         folds: cross-validate: train on all parts but one of so many, for each in turn; every picture is validated on.
         repeats: with --folds, how often, each time divided anew and with another seed; once when not given.
+        from_: start from the weights of this run (of a tracker: from its stages), where they fit; the rest starts
+            fresh. To go on with a run that was interrupted is --resume.
         resume: go on with an interrupted run; needs --out.
         skip_broken: leave broken samples out instead of stopping.
         format: the label format, where it cannot be found out.
@@ -75,8 +78,8 @@ def train(
         raise UserError("Several processes need --out RUN: by itself each would look for the next free folder.")
     if folds is not None:
         asked = SeveralRuns(
-            recipe=recipe, data=data, out=out_, use=use or (), sets=set or (), skip_broken=skip_broken, format=format,
-            device=device, weights_dir=weights_dir, as_json=json,
+            recipe=recipe, data=data, out=out_, use=use or (), sets=set or (), start_from=from_,
+            skip_broken=skip_broken, format=format, device=device, weights_dir=weights_dir, as_json=json,
         )  # fmt: skip
         return fold_and_tell(asked, folds=folds, repeats=1 if repeats is None else repeats, resume=resume)
     if repeats is not None:
@@ -91,12 +94,13 @@ def train(
     folders = weight_folders(weights_dir, data)
     if recipe in TRACKERS:
         request = Request(
-            data=data, out=out_, use=use, sets=set, resume=resume, skip_broken=skip_broken, format=format, as_json=json
-        )
+            data=data, out=out_, use=use, sets=set, start_from=from_, resume=resume, skip_broken=skip_broken,
+            format=format, as_json=json,
+        )  # fmt: skip
         return train_tracker(
             recipe, request, device=where, folders=folders, group=join(here, device=where), sinks=sinks
         )
-    experiment = chosen(recipe, use, set)
+    experiment = chosen(recipe, use, set, start_from=from_)
     group = join(here, device=where)
     group.require_same((version("sightline"), experiment), what="What to train")
     speaks = console.err if json and group.leads else console.out
@@ -111,7 +115,8 @@ def train(
         dataset = load_data(data, skip_broken=skip_broken, format=format, runs=folder.path.parent)
         if not json:
             print_dataset(dataset, most=5)
-        prepared = prepare(experiment, dataset, weight_folders=folders)
+        begun = folder.experiment() if goes_on else None
+        prepared = prepare(experiment, dataset, weight_folders=folders, begun=begun)
         for line in prepared.decisions:
             console.say(f"  {line}", on=speaks)
         return prepared

@@ -18,6 +18,7 @@ from sightline.processes import ALONE, Group
 from sightline.sinks import Target
 
 if TYPE_CHECKING:
+    from sightline.checkpoint import RunFolder
     from sightline.config import Experiment
     from sightline.prepare import Prepared
     from sightline.records import Dataset
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asks for, as `train` has it; `use` and `sets` hold for every stage."""
+    """What the user asks for, as `train` has it; `use` and `sets` hold for every stage, `start_from` is a tracker."""
 
     data: Path
     out: Path | None
     use: Sequence[str] | None
     sets: Sequence[str] | None
+    start_from: Path | None
     resume: bool
     skip_broken: bool
     format: str | None
@@ -73,7 +75,10 @@ def train_tracker(
     if group.leads and not resume and out.exists() and any(out.iterdir()):
         raise UserError(f"{out} holds something already. Give another --out, or --resume to go on with it.")
     # What is wrong with the settings is told before any data are read.
-    experiments = {stage: chosen(part, request.use, request.sets) for stage, part in tracker.stages().items()}
+    experiments = {
+        stage: chosen(part, request.use, request.sets, start_from=_stage_of(request.start_from, stage))
+        for stage, part in tracker.stages().items()
+    }
     group.require_same((version("sightline"), experiments), what="What to train")
     dataset = None
     where = console.err if request.as_json and group.leads else console.out
@@ -87,13 +92,13 @@ def train_tracker(
         if group.from_leader((folder.evaluation / "metrics.json").exists):
             console.say(f"{stage}: trained already", on=where)
             continue
-        prepared = group.from_leader(partial(_prepared, experiment, dataset, folders))
+        goes_on = resume and group.from_leader(folder.config.exists)
+        prepared = group.from_leader(partial(_prepared, experiment, dataset, folders, folder if goes_on else None))
         require_pictures(prepared)
         folder.path.mkdir(parents=True, exist_ok=True)
         console.say(f"{stage}: {experiment.recipe}", on=where)
         for line in prepared.decisions:
             console.say(f"  {line}", on=where)
-        goes_on = resume and group.from_leader(folder.config.exists)
         finished = trained(
             prepared, folder, device=device, resume=goes_on, folders=folders, on=where, group=group, sinks=sinks
         )
@@ -121,12 +126,27 @@ def train_tracker(
     return 0
 
 
-def _prepared(experiment: Experiment, dataset: Dataset | None, folders: Sequence[Path]) -> Prepared:
+def _stage_of(tracker: Path | None, stage: str) -> Path | None:
+    """The run that a stage starts from; raises UserError where --from is no tracker, or has no such stage."""
+    if tracker is None:
+        return None
+    if not (tracker / stage / "config.yaml").is_file():
+        raise UserError(
+            f"--from {tracker} holds no {stage}, and a tracker's stages start from those of another tracker. Give a "
+            "folder that training a tracker wrote, or train the stages one by one."
+        )
+    return tracker / stage
+
+
+def _prepared(
+    experiment: Experiment, dataset: Dataset | None, folders: Sequence[Path], begun: RunFolder | None
+) -> Prepared:
     """Called where the data are: in the first process."""
     from sightline.prepare import prepare
 
     assert dataset is not None
-    return prepare(experiment, dataset, weight_folders=folders)
+    before = begun.experiment() if begun is not None else None
+    return prepare(experiment, dataset, weight_folders=folders, begun=before)
 
 
 def _calibrate(out: Path, dataset: Dataset, *, device: str) -> dict[str, Any]:

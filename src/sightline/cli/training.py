@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.cli import console
+from sightline.cli.choose import command_line
+from sightline.cli.watching import watching
 from sightline.processes import ALONE, Group
 from sightline.sinks import Target
 
@@ -69,21 +69,13 @@ def trained(
     sinks: Sequence[Target] = (),
 ) -> Finished:
     """Train with a progress bar; arguments as for `train_and_tell`, and the console that shows the bar."""
-    from sightline.evaluate import scoring_for
-    from sightline.loader import EpochSampler
     from sightline.pipeline import train_run
-    from sightline.sinks.live import shown_elsewhere
-    from sightline.terminal import training_progress
 
-    experiment = prepared.experiment
-    steps = EpochSampler(count=len(prepared.split.train), batch=experiment.train.batch, seed=0).steps
-    metric = scoring_for(experiment).metric
-    progress = training_progress(on, total_steps=steps * experiment.train.epochs, metric=metric)
-    elsewhere = shown_elsewhere(folder.path, sinks if group.leads else ())
-    with elsewhere as others, progress as watch:  # told last, when the evaluation lies in the folder too
+    shown = sinks if group.leads else ()  # which are told last, when the evaluation lies in the folder too
+    with watching(prepared, folder.path, on=on, sinks=shown) as watchers:
         return train_run(
-            prepared, folder, command="sightline " + shlex.join(sys.argv[1:]), device=device, resume=resume,
-            group=group, weight_folders=folders, watchers=[watch, *others],
+            prepared, folder, command=command_line(), device=device, resume=resume, group=group,
+            weight_folders=folders, watchers=watchers,
         )  # fmt: skip
 
 

@@ -73,20 +73,20 @@ def centroid(
     return soft_argmax(log_heat.masked_fill(~near, float("-inf")), stride_xy=stride_xy)
 
 
-def suppress(maps: Float[Tensor, "B K h w"]) -> Float[Tensor, "B K h w"]:
-    """Non-maximum suppression: cells that are not the highest of their 3 x 3 neighbourhood become -inf."""
-    highest = F.max_pool2d(maps, 3, stride=1, padding=1)
+def suppress(maps: Float[Tensor, "B K h w"], *, radius: int = 1) -> Float[Tensor, "B K h w"]:
+    """Non-maximum suppression: cells that are not the highest within `radius` cells along both axes become -inf."""
+    highest = F.max_pool2d(maps, 2 * radius + 1, stride=1, padding=radius)
     return maps.masked_fill(maps < highest, float("-inf"))
 
 
 def peaks(
-    log_heat: Float[Tensor, "B K h w"], *, count: int, stride_xy: tuple[float, float]
+    log_heat: Float[Tensor, "B K h w"], *, count: int, stride_xy: tuple[float, float], radius: int = 1
 ) -> tuple[Float[Tensor, "B K P 2"], Float[Tensor, "B K P"]]:
     """The `count` highest peaks of each map after non-maximum suppression, and their log-heat.
 
-    Maps with fewer peaks fill up with a log-heat of -inf.
+    Maps with fewer peaks fill up with a log-heat of -inf. `radius`: as of `suppress`.
     """
-    heat, best = suppress(log_heat).flatten(2).topk(count, dim=2)
+    heat, best = suppress(log_heat, radius=radius).flatten(2).topk(count, dim=2)
     width = log_heat.shape[3]
     cells = torch.stack([best % width, best // width], dim=-1).to(log_heat.dtype)
     return index_to_continuous(cells) * cells.new_tensor(stride_xy), heat

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.codecs import gaussian
-from sightline.codecs.peaks import Decoder, decode_maps
-from sightline.codecs.protocol import CodecShape, PictureCodec
+from sightline.codecs.peaks import Decoder, decode_maps, peaks
+from sightline.codecs.protocol import Codec, CodecShape, PictureCodec
 from sightline.pieces import CodecPieceConfig, Finds
-from sightline.types import Points, RawTrackMap, Truth
+from sightline.types import Points, Raw, RawTrackMap, Truth
+
+_APART = 4  # cells: nearer than this two peaks are one place
 
 
 class TrackPeakCodecConfig(CodecPieceConfig):
@@ -79,8 +81,34 @@ class TrackPeakCodec(PictureCodec):
         assert raw.visible is not None
         return Points(xy=xy, score=raw.visible.sigmoid()[:, None])
 
+    def places(self, raw: RawTrackMap, *, count: int) -> Tensor:
+        """The highest peaks [B, count, 2] in input pixels, the decoded point first.
+
+        Peaks less than five cells apart count as one; where a map has fewer, the first is repeated.
+        """
+        first = decode_maps(raw.logits[:, None], decoder=self.config.decoder, stride_xy=self.stride_xy)
+        if count == 1:
+            return first
+        xy, heat = peaks(raw.logits[:, None], count=count, stride_xy=self.stride_xy, radius=_APART)
+        others = torch.where(heat[:, 0, 1:, None].isfinite(), xy[:, 0, 1:], first)
+        return torch.cat([first, others], dim=1)
+
     def perfect(self, target: TrackPeakTarget) -> RawTrackMap:
         """Logits whose softmax is the target, and certainty."""
         heat = target.y[:, 0, :, None] * target.x[:, 0, None, :]
         sure = torch.where(target.visible, 20.0, -20.0).to(heat.dtype)
         return RawTrackMap(logits=heat.clamp_min(1e-30).log(), visible=sure)
+
+
+def places_and_score(codec: Codec, raw: Raw, *, count: int) -> tuple[Tensor, Tensor]:
+    """Where the point may be, for any codec of a track.
+
+    Returns:
+        Places [B, P, 2] in input pixels, the decoded point first, P = `count` where the codec can tell more than one
+        and else 1; and the probability [B] that the point is visible.
+    """
+    decoded = codec.decode(raw)
+    assert isinstance(decoded, Points)
+    if isinstance(codec, TrackPeakCodec) and isinstance(raw, RawTrackMap) and count > 1:
+        return codec.places(raw, count=count), decoded.score[:, 0]
+    return decoded.xy[:, :1], decoded.score[:, 0]

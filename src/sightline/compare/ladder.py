@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,35 @@ _KEYS = {"recipe", "name", "use", "set"}
 _PLAIN = re.compile(r"[\w.+-]+")  # of a name that becomes a folder's
 
 
+Watching = Callable[[Prepared, Path], AbstractContextManager[Sequence[Watcher]]]  # for the time of one training
+
+
 class Interrupted(Exception):
     """Ctrl-C ended a training; its folder can be resumed."""
+
+
+def unwatched(prepared: Prepared, folder: Path) -> AbstractContextManager[Sequence[Watcher]]:
+    """Nobody watches."""
+    return nullcontext(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What several trainings are done with, one after another.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        command: that is told in each run.
+        weight_folders: where pretrained weights are looked for.
+        say: told what is done.
+        watching: gives the watchers of a training, by its data and experiment and its folder.
+    """
+
+    device: str = "cpu"
+    command: str = ""
+    weight_folders: tuple[Path, ...] = ()
+    say: Callable[[str], None] = lambda _: None
+    watching: Watching = unwatched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +80,6 @@ class Plan:
         sets: changes to all rungs.
         rates: learning rates to try with seed 0; the best one is for all seeds. None: the rung's own.
         images: pictures that each rung sees in training, in whole epochs; None: the rung's own epochs.
-        device: "cpu" or "cuda".
-        command: that is told in each run.
-        weight_folders: where pretrained weights are looked for.
     """
 
     out: Path
@@ -62,9 +87,6 @@ class Plan:
     sets: tuple[str, ...] = ()
     rates: tuple[float, ...] = ()
     images: int | None = None
-    device: str = "cpu"
-    command: str = ""
-    weight_folders: tuple[Path, ...] = ()
 
 
 def read_ladder(text: str) -> list[Experiment]:
@@ -95,14 +117,7 @@ def read_ladder(text: str) -> list[Experiment]:
     return found
 
 
-def climb(
-    rungs: Sequence[Experiment],
-    dataset: Dataset,
-    wanted: Plan,
-    *,
-    say: Callable[[str], None],
-    watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: (),
-) -> list[Path]:
+def climb(rungs: Sequence[Experiment], dataset: Dataset, wanted: Plan, means: Means) -> list[Path]:
     """Train what is missing; the folders of all runs, rung by rung.
 
     Raises:
@@ -111,9 +126,8 @@ def climb(
     """
     folders: list[Path] = []
     for rung in rungs:
-        rate = _best_rate(rung, dataset, wanted, say=say, watchers=watchers)
-        for seed in range(wanted.seeds):
-            folders.append(_trained(rung, dataset, wanted, rate=rate, seed=seed, say=say, watchers=watchers))
+        rate = _best_rate(rung, dataset, wanted, means)
+        folders += [_trained(rung, dataset, wanted, means, rate=rate, seed=seed) for seed in range(wanted.seeds)]
     return folders
 
 
@@ -150,53 +164,38 @@ def _texts(rung: dict[str, Any], key: str, *, where: str) -> list[str]:
     return value
 
 
-def _best_rate(
-    rung: Experiment, dataset: Dataset, wanted: Plan, *, say: Callable[[str], None],
-    watchers: Callable[[Prepared], Sequence[Watcher]],
-) -> float | None:  # fmt: skip
+def _best_rate(rung: Experiment, dataset: Dataset, wanted: Plan, means: Means) -> float | None:
     """Of the rates to try the one with the best validation score of seed 0; None where there are none to try."""
     tried: dict[float, float] = {}
     less = True
     for rate in wanted.rates:
-        run = read_run(_trained(rung, dataset, wanted, rate=rate, seed=0, say=say, watchers=watchers))
+        run = read_run(_trained(rung, dataset, wanted, means, rate=rate, seed=0))
         tried[rate] = float(run.evaluation["metrics"][run.metric]["value"])
         less = run.less_is_better
     if not tried:
         return None
     best = (min if less else max)(tried, key=lambda rate: tried[rate])
-    say(f"{rung.recipe}: learning rate {best:g} of {', '.join(f'{r:g} ({v:.4g})' for r, v in tried.items())}")
+    means.say(f"{rung.recipe}: learning rate {best:g} of {', '.join(f'{r:g} ({v:.4g})' for r, v in tried.items())}")
     return best
 
 
 def _trained(
-    rung: Experiment, dataset: Dataset, wanted: Plan, *, rate: float | None, seed: int, say: Callable[[str], None],
-    watchers: Callable[[Prepared], Sequence[Watcher]],
+    rung: Experiment, dataset: Dataset, wanted: Plan, means: Means, *, rate: float | None, seed: int
 ) -> Path:  # fmt: skip
     """One finished run, trained now or before."""
     sets = [*wanted.sets, *([f"train.lr={rate}"] if rate is not None else []), f"train.seed={seed}"]
-    prepared = _prepared(override(rung, sets=sets), dataset, wanted)
+    prepared = _prepared(override(rung, sets=sets), dataset, wanted, means)
     at_rate = f"-lr{rate:g}" if rate is not None else ""
-    folder = RunFolder(wanted.out / f"{rung.recipe}{at_rate}-seed{seed}")
-    return finished_run(
-        prepared, folder.path, device=wanted.device, command=wanted.command, weight_folders=wanted.weight_folders,
-        say=say, watchers=watchers,
-    )  # fmt: skip
+    return finished_run(prepared, wanted.out / f"{rung.recipe}{at_rate}-seed{seed}", means)
 
 
-def finished_run(
-    prepared: Prepared, out: Path, *, device: str, command: str, weight_folders: Sequence[Path],
-    say: Callable[[str], None], watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: (),
-) -> Path:  # fmt: skip
+def finished_run(prepared: Prepared, out: Path, means: Means) -> Path:
     """The folder of a finished run: found there, resumed where it broke off, or trained from the start.
 
     Args:
         prepared: data and experiment.
         out: the run's folder.
-        device: "cpu" or "cuda".
-        command: that is told in the run.
-        weight_folders: where pretrained weights are looked for.
-        say: told what is done.
-        watchers: of the training.
+        means: to train with.
 
     Raises:
         UserError: the folder holds a run with other settings, or a damaged one.
@@ -211,28 +210,29 @@ def finished_run(
         )
     if begun and (folder.evaluation / "metrics.json").is_file():
         read_run(folder.path)  # finished, or damaged: then it says so
-        say(f"{folder.path}: there already")
+        means.say(f"{folder.path}: there already")
         return folder.path
     resume = begun and folder.last.is_file()
-    say(f"{folder.path}: {'goes on' if resume else 'begins'}")
-    finished = train_run(
-        prepared,
-        folder,
-        command=command,
-        device=device,
-        resume=resume,
-        weight_folders=weight_folders,
-        watchers=watchers(prepared),
-    )
+    means.say(f"{folder.path}: {'goes on' if resume else 'begins'}")
+    with means.watching(prepared, folder.path) as watchers:
+        finished = train_run(
+            prepared,
+            folder,
+            command=means.command,
+            device=means.device,
+            resume=resume,
+            weight_folders=means.weight_folders,
+            watchers=watchers,
+        )
     if finished.outcome.interrupted:
         raise Interrupted(str(folder.path))
     return folder.path
 
 
-def _prepared(experiment: Experiment, dataset: Dataset, wanted: Plan) -> Prepared:
-    prepared = prepare(experiment, dataset, weight_folders=wanted.weight_folders)
+def _prepared(experiment: Experiment, dataset: Dataset, wanted: Plan, means: Means) -> Prepared:
+    prepared = prepare(experiment, dataset, weight_folders=means.weight_folders)
     if wanted.images is None:
         return prepared
     epochs = math.ceil(wanted.images / len(prepared.split.train))
     same = override(experiment, sets=[f"train.epochs={epochs}", "train.min_steps=0"])
-    return prepare(same, dataset, weight_folders=wanted.weight_folders)
+    return prepare(same, dataset, weight_folders=means.weight_folders)

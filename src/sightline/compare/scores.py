@@ -19,6 +19,7 @@ from sightline.metrics.units import drawn_counts
 from sightline.report.words import describe
 
 RESAMPLES = 2000
+RESAMPLES_OF_QUANTILES = 500  # as the intervals of medians have
 RESAMPLES_OF_BOXES = 300  # average precision goes through the whole match table each time
 SEED = 0
 
@@ -42,8 +43,9 @@ class Scores:
         key = (str(run.path), metric)
         if key not in self._found:
             table, once = run.table, np.ones((1, len(run.table)))
-            if metric in table.sums:
-                drawn = {metric: (table.values(metric, once), table.values(metric, self._drawn(run, RESAMPLES)))}
+            if metric in table.sums or metric in table.quantiles:
+                resamples = RESAMPLES if metric in table.sums else RESAMPLES_OF_QUANTILES
+                drawn = {metric: (table.values(metric, once), table.values(metric, self._drawn(run, resamples)))}
             else:
                 values, others = table.precisions(once), table.precisions(self._drawn(run, RESAMPLES_OF_BOXES))
                 drawn = {name: (values[name], others[name]) for name in values}
@@ -83,7 +85,7 @@ def chosen_metric(runs: Sequence[Run], name: str | None) -> str:
     """The metric to compare by.
 
     Raises:
-        UserError: no run has it, it has no value in one of them, or it cannot be had of other pictures (a median).
+        UserError: no run has it, it has no value in one of them, or one has not kept what it takes.
     """
     wanted = name or runs[0].metric
     known = common_metrics(runs)
@@ -91,7 +93,9 @@ def chosen_metric(runs: Sequence[Run], name: str | None) -> str:
         return wanted
     if all(measured_value(run, wanted) is not None for run in runs):
         raise UserError(
-            f"{wanted} cannot be compared picture by picture: it is not made of sums. Choose one of {', '.join(known)}."
+            f"{wanted} cannot be compared: not every run has kept what each picture adds to it, as runs that an older "
+            "version evaluated have not. `sightline evaluate RUN --data DATA --split run-val --out RUN` writes it; or "
+            f"choose one of {', '.join(known)}."
         )
     raise unknown_name("metric", wanted, known)
 

@@ -66,7 +66,7 @@ _ENTRIES: tuple[tuple[str, str, Severity, str, str, str], ...] = (
     ("reading", "box-duplicated", "warning", "the same box of the same class twice", "remove one", "the second is dropped"),
     ("reading", "box-turned", "warning", "a rectangle drawn at an angle; the upright box around it is used", "nothing, or draw it upright", ""),
     ("reading", "area-invalid", "warning", "an area that is not above 0", "nothing: the box's own is used", "the box's own area"),
-    ("reading", "outline-boxed", "note", "lines of outlines became boxes", "nothing", ""),
+    ("reading", "outline-boxed", "note", "outlines became boxes", "nothing", ""),
     ("reading", "fractions-assumed", "note", "no number is above 1: boxes are fractions", "nothing", ""),
     # classes
     ("reading", "box-class-missing", "error", "a box without a class", "name it", "the box is dropped"),
@@ -86,6 +86,8 @@ _ENTRIES: tuple[tuple[str, str, Severity, str, str, str], ...] = (
     ("reading", "annotation-skipped", "note", "annotations that nothing is made of", "nothing", ""),
     ("reading", "crowd-skipped", "note", "annotations of crowds are left out", "nothing", ""),
     ("reading", "columns-ignored", "note", "columns of a CSV that nothing is made of", "check that no point is among them", ""),
+    ("reading", "boxes-of-objects", "note", "rectangles beside points: each is the box of an object", "nothing", ""),
+    ("reading", "columns-assumed", "note", "no header, or a box in one cell: what the numbers are taken for", "check that it is so", ""),
     ("reading", "split-missing", "warning", "a part that is named is not there", "add it, or remove the entry", ""),
     ("reading", "score-ignored", "warning", "label files with scores: detections taken for labels?", "check that these are labels", ""),
     ("reading", "predictions-read", "note", "pre-annotations are read where no person labelled", "nothing", ""),

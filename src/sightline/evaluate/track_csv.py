@@ -90,7 +90,7 @@ def score_csv(path: Path, dataset: Dataset, *, threshold_px: float, clip: str | 
     Raises:
         UserError: the data set holds no clips or none that fits, or the CSV cannot be understood.
     """
-    if threshold_px <= 0:
+    if not 0 < threshold_px < math.inf:
         raise UserError(f"--threshold-px {threshold_px:g}: expected a distance above 0, in pixels of the frames.")
     name = _clip_of(path, dataset, asked=clip)
     records = [record for record in dataset.records if record.group == name]

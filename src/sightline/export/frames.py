@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def _own_data(folder: RunFolder) -> tuple[Path, str | None]:
     needed = "An exported model is compared with its run on real pictures: give some by --data DATA."
     if not folder.info.is_file():
         raise UserError(f"{folder.path} does not say what it was trained on (no run.json). {needed}")
-    told = json.loads(folder.info.read_text(encoding="utf-8")).get("data", {})
+    told = folder.read_info().get("data", {})
     root = Path(told.get("root", ""))
     if not told.get("root") or not root.exists():
         raise UserError(f"The data that {folder.path} was trained on are gone ({root}). {needed}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,26 +14,27 @@ import numpy as np
 from sightline.calibration.file import Calibration
 from sightline.checkpoint import RunFolder
 from sightline.config import Experiment
-from sightline.errors import MissingExtra, UserError
-from sightline.evaluate import scoring_for
+from sightline.errors import UserError
 from sightline.export.frames import Frames, find_frames, spread
 from sightline.export.graph import to_onnx
+from sightline.export.judge import Judge, latency_refusal
 from sightline.export.latency import MOST_PICTURES, measure_latency
+from sightline.export.openvino import to_openvino
 from sightline.export.parity import compare, look, nothing_found, refusal
+from sightline.files import require_place
 from sightline.geometry import Box
 from sightline.images import read_image
 from sightline.predict import Predictor
 from sightline.runtime.artefact import Artefact
 from sightline.runtime.artefact_file import Stored, write_artefact
-from sightline.runtime.card import Card, Engine, EvaluateCard, ParityCard, SkeletonCard, ViewCard
-from sightline.view import base_box, jittered_box
+from sightline.runtime.card import INPUTS, Card, Engine, EvaluateCard, Int8Card, ParityCard, SkeletonCard, ViewCard
 
 if TYPE_CHECKING:
-    from sightline.infer import Found
+    pass
 
 FRAMES = 200
 CALIBRATED_ON = 64  # pictures; the ranges hardly move behind that
-WORSE = 0.01  # int8: so much worse, as a share of the run's metric, it may be
+LOOKED_AT = 4  # pictures by which it is decided what becomes int8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +86,13 @@ def export_run(
     predictor = Predictor.load(run)
     chosen = find_frames(folder, experiment, data=data, count=frames)
     if int8 and not chosen.records:
+        reason = f" {chosen.note[0].upper()}{chosen.note[1:]}." if chosen.note else ""
         raise UserError(
-            f"--int8 is judged on labelled pictures, and {chosen.source} has none. Give some by --data DATA."
+            f"--int8 is judged on labelled pictures, and {chosen.source} has none that this run can be scored on."
+            f"{reason} Give some by --data DATA."
         )
     on_step("tracing")
-    graph = to_onnx(predictor.model, predictor.codec, experiment)
-    if int8:
-        from sightline.export.int8 import quantise
-
-        on_step("calibrating")
-        graph = quantise(graph, _pictures(chosen, CALIBRATED_ON, experiment))
+    plain = to_onnx(predictor.model, predictor.codec, experiment)
     card = card_of(
         experiment,
         engine=engine,
@@ -103,52 +100,111 @@ def export_run(
         thresholds=folder.load_thresholds(),
         calibration=folder.load_calibration(experiment),
     )
-    stored = to_openvino(graph, card) if engine == "openvino" else Stored(card=card, graph=graph)
+    if int8:
+        made = _quantised(plain, card, predictor, chosen, threads=threads, on_step=on_step)
+    else:
+        made = _compared(plain, card, predictor, chosen, threads=threads, on_step=on_step)
+    if made.refused is not None:
+        return Exported(card=made.stored.card, refused=made.refused, note=chosen.note)
+    on_step("timing")
+    timed = list(_pictures(chosen, MOST_PICTURES, experiment))
+    rival = Artefact.of(stored_as(plain, card), threads=threads) if int8 else None
+    latency = measure_latency(predictor, made.artefact, timed, threads=threads, repeats=repeats, fp32=rival)
+    card = made.stored.card.model_copy(update={"latency": latency})
+    why = latency_refusal(latency) if int8 else None
+    if why is None:
+        write_artefact(out, Stored(card=card, graph=made.stored.graph, weights=made.stored.weights))
+    return Exported(card=card, refused=why, note=chosen.note)
+
+
+def stored_as(graph: bytes, card: Card) -> Stored:
+    """A graph in ONNX as the file holds it for the card's engine; raises as `to_onnx` and `to_openvino` do."""
+    if card.engine == "onnx":
+        return Stored(card=card, graph=graph)
+    xml, weights = to_openvino(graph)
+    return Stored(card=card, graph=xml, weights=weights)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Made:
+    """An artefact that was compared with its run, and why it is refused, if it is."""
+
+    stored: Stored
+    artefact: Artefact
+    refused: str | None
+
+
+def _compared(
+    graph: bytes,
+    card: Card,
+    predictor: Predictor,
+    chosen: Frames,
+    *,
+    threads: int,
+    on_step: Callable[[str], None],
+    judge: Judge | None = None,
+) -> _Made:
+    """An artefact against its run, by their answers; or by the judge."""
+    stored = stored_as(graph, card)
     artefact = Artefact.of(stored, threads=threads)
     on_step("comparing")
     parity = _parity(predictor, artefact, chosen)
     why = refusal(parity)
-    if int8 and not nothing_found(parity):
+    if judge is not None and not nothing_found(parity):
         on_step("scoring")
-        parity, why = _judged_by_metric(parity, predictor, artefact, chosen)
-    card = card.model_copy(update={"parity": parity})
-    if why is not None:
-        return Exported(card=card, refused=why, note=chosen.note)
-    on_step("timing")
-    timed = list(_pictures(chosen, MOST_PICTURES, experiment))
-    latency = measure_latency(predictor, artefact, timed, threads=threads, repeats=repeats)
-    card = card.model_copy(update={"latency": latency})
-    write_artefact(out, Stored(card=card, graph=stored.graph, weights=stored.weights))
-    return Exported(card=card, refused=None, note=chosen.note)
+        parity, why = judge.judged(parity, artefact)
+    told = Stored(card=card.model_copy(update={"parity": parity}), graph=stored.graph, weights=stored.weights)
+    return _Made(stored=told, artefact=artefact, refused=why)
 
 
-def to_openvino(graph: bytes, card: Card) -> Stored:
-    """The same graph as OpenVINO's two files.
+def _quantised(
+    plain: bytes,
+    card: Card,
+    predictor: Predictor,
+    chosen: Frames,
+    *,
+    threads: int,
+    on_step: Callable[[str], None],
+) -> _Made:
+    """The least careful int8 that is good enough, or else the most careful one."""
+    from sightline.export.int8 import MOST_MOVED, Quantiser
 
-    Raises:
-        MissingExtra: openvino is not installed.
-        UserError: it cannot take the graph.
-    """
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtra(feature="sightline export --to openvino", extra="export") from error
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "plain.onnx").write_bytes(graph)
-        try:
-            model = openvino.convert_model(folder / "plain.onnx")
-            openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise UserError(f"OpenVINO cannot take this model ({reason}). Use --to onnx.") from error
-        return Stored(card=card, graph=(folder / "model.xml").read_bytes(), weights=(folder / "model.bin").read_bytes())
+    experiment = predictor.experiment
+    on_step("calibrating")
+    quantiser = Quantiser(
+        plain,
+        calibrate_on=map(_inputs, _pictures(chosen, CALIBRATED_ON, experiment)),
+        look_at=[_inputs(given) for given in _pictures(chosen, LOOKED_AT, experiment)],
+    )
+    judge = Judge(predictor, chosen)
+    made = None
+    for most in MOST_MOVED:
+        on_step("choosing what becomes int8")
+        whole = quantiser.robust(most)
+        if not whole:
+            break
+        graph = quantiser.quantised(whole)
+        told = card.model_copy(
+            update={"int8": Int8Card(convolutions=len(whole), kept=len(quantiser.convolutions) - len(whole))}
+        )
+        made = _compared(graph, told, predictor, chosen, threads=threads, on_step=on_step, judge=judge)
+        if made.refused is None:
+            break
+    if made is None:
+        raise UserError("--int8: every convolution of this network loses too much by 8 bits. Leave it out.")
+    return made
+
+
+def _inputs(given: tuple[np.ndarray, Box]) -> dict[str, np.ndarray]:
+    """A picture and its area as the graph takes them."""
+    return dict(zip(INPUTS, (given[0], np.array(given[1], dtype=np.float64)), strict=True))
 
 
 def _refuse_folder(out: Path) -> None:
     """Before minutes of work, not behind them."""
     if out.is_dir():
         raise UserError(f"--out {out} is a folder. Name a file, for example {out / 'model.onnx'}.")
+    require_place(out)
 
 
 def card_of(
@@ -179,10 +235,11 @@ def card_of(
     )
 
 
-def _pictures(chosen: Frames, count: int, experiment: Experiment) -> list[tuple[np.ndarray, Box]]:
-    """Some of the frames, decoded."""
+def _pictures(chosen: Frames, count: int, experiment: Experiment) -> Iterator[tuple[np.ndarray, Box]]:
+    """Some of the frames, decoded one after the other."""
     channels = experiment.data.channels
-    return [(read_image(frame.path, channels=channels), frame.area) for frame in spread(chosen.frames, count)]
+    for frame in spread(chosen.frames, count):
+        yield read_image(frame.path, channels=channels), frame.area
 
 
 def _parity(predictor: Predictor, artefact: Artefact, chosen: Frames) -> ParityCard:
@@ -193,45 +250,3 @@ def _parity(predictor: Predictor, artefact: Artefact, chosen: Frames) -> ParityC
         first.append(look(predictor, image, frame.area))
         second.append(artefact.look(image, frame.area))
     return compare(first, second, source=chosen.source)
-
-
-def _judged_by_metric(
-    parity: ParityCard, predictor: Predictor, artefact: Artefact, chosen: Frames
-) -> tuple[ParityCard, str | None]:
-    """The task's own metric of both on labelled records, and why int8 is refused, if it is."""
-    scoring = scoring_for(predictor.experiment)
-    evaluate = predictor.experiment.evaluate
-    answers: tuple[list[Found], list[Found]] = ([], [])
-    for record in chosen.records:
-        image = read_image(record.path, channels=predictor.channels)
-        area = base_box(record, (image.shape[0], image.shape[1]), chosen.data)
-        if chosen.data.crop != "image" and evaluate.jitter:
-            area = jittered_box(area, amount=evaluate.jitter, seed=evaluate.seed, image_id=record.image_id)
-        answers[0].append(look(predictor, image, area))
-        answers[1].append(artefact.look(image, area))
-    run, quantised = (scoring.quick(found, chosen.records) for found in answers)
-    metric = scoring.choose(run)
-    told = parity.model_copy(
-        update={"metric": metric, "metric_run": run[metric], "metric_artefact": quantised.get(metric)}
-    )
-    return told, metric_refusal(
-        metric, run[metric], quantised.get(metric), less_is_better=scoring.less_is_better, count=len(chosen.records)
-    )
-
-
-def metric_refusal(metric: str, run: float, artefact: float | None, *, less_is_better: bool, count: int) -> str | None:
-    """Why int8 is refused: its metric is worse by more than WORSE of the run's; None where it is not."""
-    if not np.isfinite(run) or (run <= 0 and not less_is_better):
-        return (
-            f"int8 is judged by {metric}, and the run itself has {run:.4f} on {count} labelled pictures; train it "
-            "longer, or give pictures like those that it was trained on by --data"
-        )
-    if artefact is None or not np.isfinite(artefact):
-        return f"int8 has no {metric} on {count} labelled pictures"
-    loss = (artefact - run if less_is_better else run - artefact) / max(abs(run), 1e-12)
-    if loss <= WORSE:
-        return None
-    return (
-        f"int8 has {metric} {artefact:.4f} where the run has {run:.4f} on {count} labelled pictures: {loss:.1%} worse, "
-        f"allowed {WORSE:.0%}"
-    )

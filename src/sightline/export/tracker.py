@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,18 +17,31 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sightline.checkpoint import RunFolder
 from sightline.codecs.protocol import Codec
+from sightline.codecs.track_peak import places_and_score
 from sightline.devices import machine
 from sightline.errors import MissingExtra, UserError
 from sightline.export.graph import OPSET, quiet, reason_of
-from sightline.export.tracker_parity import compare_stages, refusal
+from sightline.export.openvino import to_openvino
+from sightline.export.tracker_int8 import labelled, quantised_tracker, score_refusal
+from sightline.export.tracker_parity import compare_stages, refusal, slower
 from sightline.export.translations import translations
 from sightline.model import Locator
-from sightline.runtime.tracker_file import StageCard, StageName, StoredTracker, TrackerCard, write_tracker_file
-from sightline.track.artefact_stage import ArtefactStage
+from sightline.runtime.card import Engine
+from sightline.runtime.tracker_file import (
+    StageCard,
+    StageName,
+    StoredGraph,
+    StoredTracker,
+    TrackerCard,
+    write_tracker_file,
+)
+from sightline.track.artefact_stage import artefact_stages
+from sightline.track.config import TRACKER_FILE
 from sightline.track.eager import EagerStage
 from sightline.track.load import Choice, Parts, load_parts
-from sightline.types import FeatureMaps, Points
+from sightline.types import FeatureMaps
 
 FRAMES = 200
 MOST_WINDOWS = 64  # of one frame; the tracker asks for one to three
@@ -56,28 +70,28 @@ class Look(nn.Module):
 class _Concluding(nn.Module):
     """What both graphs that answer share."""
 
-    def __init__(self, network: Locator, codec: Codec) -> None:
+    def __init__(self, network: Locator, codec: Codec, *, places: int = 1) -> None:
         super().__init__()
-        self.network, self.codec, self.history = network, codec, network.history
+        self.network, self.codec, self.history, self.places = network, codec, network.history, places
 
     def decoded(self, maps: FeatureMaps, past: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Points [B, 2] in input pixels and probabilities [B], of maps [B, T, C, h, w]."""
+        """Places [B, P, 2] in input pixels and probabilities [B], of maps [B, T, C, h, w]."""
         finest = maps.maps[0]
         if self.history:
             past_xy, past_visible = past
         else:
             past_xy = finest.new_zeros(finest.shape[0], 0, 2)
             past_visible = past_xy[..., 0].bool()
-        found = self.codec.decode(self.network.conclude(maps, past_xy, past_visible))
-        assert isinstance(found, Points)
-        return found.xy[:, 0].float(), found.score[:, 0].float()
+        raw = self.network.conclude(maps, past_xy, past_visible)
+        places, score = places_and_score(self.codec, raw, count=self.places)
+        return places.float(), score.float()
 
 
 class Conclude(_Concluding):
     """maps of each level [1, T, C, h, w], and with a history past_xy [1, L, 2] and past_visible [1, L] -> answer."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Points [1, 2] and scores [1]."""
+        """Places [1, P, 2] and scores [1]."""
         levels = len(inputs) - (2 if self.history else 0)
         return self.decoded(FeatureMaps(maps=inputs[:levels]), inputs[levels:])
 
@@ -86,7 +100,7 @@ class Windows(_Concluding):
     """windows [B, T, H, W, C] uint8, and with a history past_xy [B, L, 2] and past_visible [B, L] -> answers."""
 
     def forward(self, windows: Tensor, *past: Tensor) -> tuple[Tensor, Tensor]:
-        """Points [B, 2] and scores [B]."""
+        """Places [B, 1, 2] and scores [B]."""
         maps = self.network.look(windows.flatten(0, 1).permute(0, 3, 1, 2)).maps
         frames = windows.shape[1]
         return self.decoded(FeatureMaps(maps=tuple(m.unflatten(0, (-1, frames)) for m in maps)), past)
@@ -97,6 +111,8 @@ def export_tracker(
     out: Path,
     *,
     data: Path | None,
+    engine: Engine = "onnx",
+    int8: bool = False,
     frames: int = FRAMES,
     threads: int = 1,
     on_step: Callable[[str], None] = lambda _: None,
@@ -106,7 +122,9 @@ def export_tracker(
     Args:
         tracker: a tracker's folder, or a run that sees whole frames.
         out: the file to write.
-        data: a video, a folder of numbered frames, or a data set of clips, to compare on.
+        data: a video, a folder of numbered frames, or a data set of clips, to compare on; int8: a data set of clips.
+        engine: "onnx" or "openvino".
+        int8: quantise; judged by how well the tracker follows labelled clips, and by its time.
         frames: how many at most.
         threads: of each network while it is timed.
         on_step: told what is done next.
@@ -125,24 +143,52 @@ def export_tracker(
     on_step("loading")
     parts = load_parts(tracker, Choice())
     stages = _stages_of(parts)
-    stored = _stored(parts, stages, on_step=on_step)
+    score = None
+    with ExitStack() as stack:
+        # Before minutes of tracing: whether there are labels.
+        clips = stack.enter_context(labelled(data, _coarse_run(tracker, parts))) if int8 else None
+        plain = _stored(parts, stages, on_step=on_step)
+        if clips is None:
+            stored = _for_engine(plain, engine)
+        else:
+            stored, score = quantised_tracker(
+                plain,
+                run=parts.stages,
+                config=parts.config,
+                clips=clips,
+                convert=lambda found: _for_engine(found, engine),
+                on_step=on_step,
+            )
     on_step("comparing")
-    exported: dict[StageName, ArtefactStage] = {
-        name: ArtefactStage.of(stored, name, from_planes=stage.from_planes, threads=threads)
-        for name, stage in stages.items()
-    }
-    compared = compare_stages(stages, exported, data=data, frames=frames, threads=threads)
+    planes = parts.config.resize == "planes"
+    exported = artefact_stages(stored, from_planes=planes, threads=threads)
+    rivals = artefact_stages(_for_engine(plain, engine), from_planes=planes, threads=threads) if int8 else None
+    compared = compare_stages(stages, exported, data=data, frames=frames, threads=threads, fp32=rivals)
     cards = {
         name: card.model_copy(update={"parity": compared.stages[name]}) for name, card in stored.card.stages.items()
     }
     told = {"data": data.name, "frames": compared.frames, "threads": threads, "cpu": str(machine()["cpu"])}
-    card = stored.card.model_copy(update={"stages": cards, **told})
-    why = refusal(compared)
+    card = stored.card.model_copy(update={"stages": cards, "score": score, **told})
+    why = refusal(compared) if score is None else score_refusal(score) or slower(compared)
     if why is None:
         write_tracker_file(
             out, StoredTracker(config=stored.config, card=card, radius=stored.radius, graphs=stored.graphs)
         )
     return ExportedTracker(card=card, refused=why)
+
+
+def _coarse_run(tracker: Path, parts: Parts) -> RunFolder:
+    return RunFolder(tracker / parts.config.coarse if (tracker / TRACKER_FILE).is_file() else tracker)
+
+
+def _for_engine(stored: StoredTracker, engine: Engine) -> StoredTracker:
+    """A tracker of ONNX graphs as one of the engine's."""
+    if engine == "onnx":
+        return stored
+    made = {name: to_openvino(graph.model) for name, graph in stored.graphs.items()}
+    graphs = {name: StoredGraph(model=xml, weights=weights) for name, (xml, weights) in made.items()}
+    card = stored.card.model_copy(update={"engine": engine})
+    return StoredTracker(config=stored.config, card=card, radius=stored.radius, graphs=graphs)
 
 
 def _stages_of(parts: Parts) -> dict[StageName, EagerStage]:
@@ -155,11 +201,12 @@ def _stages_of(parts: Parts) -> dict[StageName, EagerStage]:
 def _stored(parts: Parts, stages: dict[StageName, EagerStage], *, on_step: Callable[[str], None]) -> StoredTracker:
     """All that the file holds but how it compares; stages are named by their place."""
     cards: dict[StageName, StageCard] = {}
-    graphs: dict[str, bytes] = {}
+    graphs: dict[str, StoredGraph] = {}
     for name, stage in stages.items():
         on_step(f"tracing the {name} stage")
         cards[name] = stage_card(stage)
-        graphs |= zip(cards[name].graphs(name), stage_graphs(stage), strict=True)
+        traced = (StoredGraph(model=graph) for graph in stage_graphs(stage))
+        graphs |= zip(cards[name].graphs(name), traced, strict=True)
     names = {name: name if name in stages else None for name in ("fine", "support")}
     return StoredTracker(
         config=parts.config.model_copy(update={"coarse": "coarse", **names}).to_yaml(),
@@ -205,7 +252,9 @@ def stage_graphs(stage: EagerStage) -> tuple[bytes, ...]:
         names = [f"maps_{number}" for number in range(len(levels))]
         look = _graph(Look(model), {"frame": picture}, names, batch=False, recipe=recipe)
         given = dict(zip(names, levels, strict=True)) | _past(stage, count=1)
-        return look, _graph(Conclude(model, stage.codec), given, ["xy", "score"], batch=False, recipe=recipe)
+        return look, _graph(
+            Conclude(model, stage.codec, places=stage.places), given, ["xy", "score"], batch=False, recipe=recipe
+        )
     given = {"windows": picture.repeat(2, 1, 1, 1).unsqueeze(1).repeat(1, frames, 1, 1, 1)} | _past(stage, count=2)
     return (_graph(Windows(model, stage.codec), given, ["xy", "score"], batch=True, recipe=recipe),)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from sightline.errors import UserError
+from sightline.export.judge import time_refusal
 from sightline.export.parity import MOST_PX, MOST_SCORE
 from sightline.geometry import Box
 from sightline.images import read_image
@@ -53,6 +54,8 @@ class _Pairs:
     second: list[StagePoint] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)
     second_ms: list[float] = field(default_factory=list)
+    fp32_ms: list[float] = field(default_factory=list)
+    batch: int = 1
 
     def summed_up(self) -> StageParity:
         apart = np.array([(a.x - b.x, a.y - b.y) for a, b in zip(self.first, self.second, strict=True)])
@@ -71,6 +74,8 @@ class _Pairs:
             p95_ms=round(float(np.quantile(exported, 0.95)), 3),
             run_p50_ms=round(float(np.median(run)), 3),
             run_p95_ms=round(float(np.quantile(run, 0.95)), 3),
+            fp32_p50_ms=round(float(np.median(self.fp32_ms[WARM_UP:] or self.fp32_ms)), 3) if self.fp32_ms else None,
+            batch=self.batch,
         )
 
 
@@ -81,6 +86,7 @@ def compare_stages(
     data: Path,
     frames: int,
     threads: int,
+    fp32: Mapping[StageName, ArtefactStage] | None = None,
 ) -> Compared:
     """Both look at every frame.
 
@@ -90,11 +96,13 @@ def compare_stages(
         data: a video, a folder of numbered frames, or a data set of clips.
         frames: how many at most, as runs of consecutive ones.
         threads: for the runs; the others have theirs.
+        fp32: int8: the same stages in single precision, timed in turn with both.
 
     Raises:
         UserError: there are no frames in the data, or an answer is not finite.
     """
     pairs: dict[StageName, _Pairs] = {name: _Pairs() for name in runs}
+    rivals = fp32 or {}
     rng = np.random.default_rng(0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -102,17 +110,25 @@ def compare_stages(
     try:
         for clip in clips_of(data, frames=frames):
             past = Past(frames=max(stage.past_frames for stage in runs.values()))
-            for stage in (*runs.values(), *exported.values()):
+            for stage in (*runs.values(), *exported.values(), *rivals.values()):
                 stage.reset()
             for frame in clip:
                 seen += 1
                 past.see(frame)
-                past.answered(frame.number, _frame(frame, past, runs, exported, pairs=pairs, rng=rng))
+                past.answered(frame.number, _frame(frame, past, runs, exported, rivals, pairs=pairs, rng=rng))
     finally:
         torch.set_num_threads(before)
     if not seen:
         raise UserError(f"{data} holds no frames to compare on. Give a video or a data set of clips by --data.")
     return Compared(stages={name: pair.summed_up() for name, pair in pairs.items()}, frames=seen)
+
+
+def slower(compared: Compared) -> str | None:
+    """Why int8 is refused: all stages together take as long as in single precision; None where it gains some."""
+    parts = list(compared.stages.values())
+    fp32 = [part.fp32_p50_ms for part in parts if part.fp32_p50_ms is not None]
+    assert len(fp32) == len(parts), compared
+    return time_refusal(int8_ms=sum(part.p50_ms for part in parts), float_ms=sum(fp32), of="the stages together")
 
 
 def refusal(compared: Compared) -> str | None:
@@ -189,6 +205,7 @@ def _frame(
     past: Past,
     runs: Mapping[StageName, EagerStage],
     exported: Mapping[StageName, ArtefactStage],
+    rivals: Mapping[StageName, ArtefactStage],
     *,
     pairs: Mapping[StageName, _Pairs],
     rng: np.random.Generator,
@@ -213,6 +230,11 @@ def _frame(
         pair.second += second
         pair.first_ms.append(1e3 * (between - begun))
         pair.second_ms.append(1e3 * (ended - between))
+        pair.batch = len(areas)
+        if name in rivals:
+            begun = time.perf_counter()
+            ask(rivals[name], past, areas)
+            pair.fp32_ms.append(1e3 * (time.perf_counter() - begun))
         best = first[0]
         answer = Place(x=best.x, y=best.y, visible=True) if best.visible >= run.threshold else UNSEEN
         if name == "coarse":

@@ -46,6 +46,10 @@ class AxesHead(nn.Module):
         self.to_x = nn.Linear(cells, round(input_hw[1] * config.bins_per_px))
         self.to_y = nn.Linear(cells, round(input_hw[0] * config.bins_per_px))
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: a map of each point; what makes axes of it is shared by all."""
+        return {"to_points": 1}
+
     def forward(self, features: FeatureMaps) -> RawAxes:
         """Classify both axes: x [B, K, Lx], y [B, K, Ly]."""
         flat = self.to_points(self.hidden(features.maps[0])).flatten(2)  # [B, C, h, w] -> [B, K, h*w]

@@ -59,6 +59,10 @@ class DecoupledHead(nn.Module):
         )
         self.boxes = nn.ModuleList(_last(width, count * 4) for width, (_, count) in zip(widths, levels, strict=True))
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: logits, of each anchor in turn."""
+        return {f"classes.{level}": 1 for level in range(len(self.classes))}
+
     def forward(self, features: FeatureMaps) -> RawDense:
         """All levels one behind the other: boxes [B, P, 4], logits [B, P, C]."""
         boxes, logits = [], []

@@ -88,6 +88,10 @@ class FasterRcnnHead(nn.Module):
         self.layers = TwoMLPHead(width * POOLED**2, config.hidden)
         self.predictor = FastRCNNPredictor(config.hidden, shape.num_logits)
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: of each class a logit, and a box."""
+        return {"predictor.cls_score": 1, "predictor.bbox_pred": 4}
+
     def forward(self, features: FeatureMaps) -> RawTwoStage:
         """Anchors, proposals, and what the second stage says of each."""
         maps = [project(one) for project, one in zip(self.project, features.maps, strict=True)]

@@ -48,6 +48,10 @@ class HeatmapHead(nn.Module):
         if config.start_std is not None:
             nn.init.normal_(self.last.weight, std=config.start_std)
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: a map of each point."""
+        return {"last": 1}
+
     def forward(self, features: FeatureMaps) -> RawHeatmaps:
         """Map to logits [B, K, h, w]."""
         return RawHeatmaps(logits=self.last(self.hidden(features.maps[0])))

@@ -63,6 +63,10 @@ class MlpHead(nn.Module):
         if config.start_at != "default":
             nn.init.constant_(self.last.bias, 0.5)
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: x and y of each point."""
+        return {"last": 2}
+
     def start_from(self, shape_xy: Tensor) -> None:
         """Set the last bias to a mean shape [K, 2], in 0..1 of the input picture."""
         with torch.no_grad():

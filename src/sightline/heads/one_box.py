@@ -93,6 +93,12 @@ class OneBoxHead(nn.Module):
         """The layer that gives the box; its bias is where the box starts."""
         return [layer for layer in self.box_branch if isinstance(layer, nn.Linear | nn.Conv2d)][-1]
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: a logit of each class."""
+        children = self.class_branch.named_children()
+        *_, last = (name for name, layer in children if isinstance(layer, nn.Linear | nn.Conv2d))
+        return {f"class_branch.{last}": 1}
+
     def forward(self, features: FeatureMaps) -> RawOneBox:
         """Box [B, 4] before the sigmoid, and class logits [B, C]."""
         x = self.dropout(features.maps[-1])

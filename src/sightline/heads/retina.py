@@ -87,6 +87,10 @@ class RetinaHead(nn.Module):
             else:
                 bias[:, 0] = background_bias(1 - config.prior, num_logits=self.num_logits)
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: logits, of each anchor in turn."""
+        return {f"classes.{count}": 1 for count in self.classes}
+
     def forward(self, features: FeatureMaps) -> RawDense:
         """All levels one behind the other: boxes [B, P, 4], logits [B, P, C]."""
         boxes, logits = [], []

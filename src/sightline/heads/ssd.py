@@ -39,6 +39,10 @@ class SsdHead(nn.Module):
         self.boxes = nn.ModuleList(_conv(c, count * 4, config.kernel) for c, count in levels)
         self.classes = nn.ModuleList(_conv(c, count * shape.num_logits, config.kernel) for c, count in levels)
 
+    def named_rows(self) -> dict[str, int]:
+        """See `pieces.HeadPieceConfig`: logits, of each anchor in turn."""
+        return {f"classes.{level}": 1 for level in range(len(self.classes))}
+
     def forward(self, features: FeatureMaps) -> RawDense:
         """All levels one behind the other: boxes [B, P, 4], logits [B, P, C]."""
         boxes = [by_place(conv(one), 4) for conv, one in zip(self.boxes, features.maps, strict=True)]

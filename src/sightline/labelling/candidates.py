@@ -29,7 +29,8 @@ class Candidate:
         frame: its number in the video, from 0; None where `path` is a picture.
         time_s: when the frame is shown; None where no clip is known.
         film: the clip that the frame belongs to; None for a picture.
-        box: the object's box where a label file knows it, for models of points that want a crop.
+        box: the object's box where a label file or --boxes knows it, for models of points that want a crop.
+        box_source: who knew it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Candidate:
     time_s: float | None = None
     film: str | None = None
     box: Box | None = None
+    box_source: str = "label"
 
 
 @dataclass(frozen=True, kw_only=True)

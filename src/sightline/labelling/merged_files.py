@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.errors import UserError
-from sightline.files import folder_aside, is_vacant
+from sightline.files import is_vacant, new_folder
 from sightline.labelling.merge import Merged
 from sightline.labelling.names import parse_renames
 from sightline.predict_files import convert_dataset, convert_to_nearest, find_box_writer, find_writer
@@ -173,11 +173,8 @@ def _require_new(out: Path, given: Sequence[Path]) -> None:
 
 def _write_folder(dataset: Dataset, out: Path, to: str | None) -> tuple[Path, str]:
     """Written aside, and named when it is whole."""
-    try:
-        with folder_aside(out) as aside:
-            labels, format = _converted(dataset, aside, to)
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}. Choose another folder.") from error
+    with new_folder(out) as aside:
+        labels, format = _converted(dataset, aside, to)
     return out / labels.relative_to(aside), format
 
 

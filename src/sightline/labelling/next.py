@@ -12,6 +12,7 @@ from typing import Any
 
 from sightline.doctor.look import look_at_pictures
 from sightline.errors import UserError
+from sightline.labelling.boxes import read_box_source
 from sightline.labelling.candidates import Candidates, find_candidates
 from sightline.labelling.choose import Choice, choose
 from sightline.labelling.deliver import PAGE, deliver, require_empty, require_formats
@@ -45,6 +46,7 @@ class Asked:
         looked_at: how many pictures and frames.
         labelled: how many pictures were left out because people labelled them.
         like_labelled: how many because they look like one of these.
+        empty: the pictures and frames in which --boxes finds nothing.
         broken: why, for each picture or video that could not be read.
     """
 
@@ -55,11 +57,13 @@ class Asked:
     broken: tuple[str, ...]
     written: tuple[Path, ...]
     has_films: bool
+    empty: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line."""
         known = f", {self.labelled:,} labelled already" if self.labelled else ""
         known += f", {self.like_labelled:,} like a labelled one" if self.like_labelled else ""
+        known += f", {len(self.empty):,} without a box" if self.empty else ""
         return f"{len(self.choices):,} chosen of {self.looked_at:,} looked at{known}"
 
     def to_json(self) -> dict[str, Any]:
@@ -82,6 +86,7 @@ class Asked:
             "looked_at": self.looked_at,
             "labelled": self.labelled,
             "like_labelled": self.like_labelled,
+            "without_box": list(self.empty),
             "broken": list(self.broken),
             "written": [str(path) for path in self.written],
         }
@@ -99,6 +104,7 @@ def choose_next(
     seed: int,
     format: str | None,
     device: str,
+    boxes: Path | None = None,
     watch: Callable[[int], None] = lambda _: None,
 ) -> Asked:
     """Look, choose and write; see `cli.next` for the arguments.
@@ -112,12 +118,25 @@ def choose_next(
     if len(set(kinds.values())) > 1:
         told = "; ".join(f"{path} {_DOES[kind]}" for path, kind in kinds.items())
         raise UserError(f"The runs are of different tasks: {told}. Give runs of one task.")
+    if boxes is not None and kinds[runs[0]] == "track":
+        raise UserError(f"--boxes is for models of points in single pictures; {runs[0]} follows one. Leave it out.")
     candidates = find_candidates(data, format=format)
     broken: list[str] = []
-    look = _follow if kinds[runs[0]] == "track" else _look
-    seen, names, how = look(
-        runs, candidates, formats=formats, every_s=every_s, device=device, on_broken=broken.append, watch=watch
-    )
+    empty: list[str] = []
+    if kinds[runs[0]] == "track":
+        seen, names, how = _follow(
+            runs, candidates, formats=formats, every_s=every_s, device=device, on_broken=broken.append, watch=watch
+        )
+    else:
+        seen, names, how = _look(
+            runs, candidates, formats=formats, every_s=every_s, device=device, boxes=boxes, on_broken=broken.append,
+            on_empty=empty.append, watch=watch,
+        )  # fmt: skip
+    if not seen and empty and not broken:
+        raise UserError(
+            f"--boxes {boxes} finds nothing in any of the {len(empty):,} pictures, so no points can be guessed. Give "
+            "what finds these objects, or a CSV of boxes."
+        )
     if not seen:
         raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to choose from:", *broken]))
     known = look_at_pictures(candidates.labelled)
@@ -136,6 +155,7 @@ def choose_next(
         choices=delivered.choices,
         looked_at=len(seen),
         labelled=len(candidates.labelled),
+        empty=tuple(empty),
         like_labelled=chosen.like_labelled,
         broken=tuple(broken),
         written=(page, *delivered.written),
@@ -153,12 +173,23 @@ def _look(
     formats: Sequence[str],
     every_s: float,
     device: str,
+    boxes: Path | None,
     on_broken: Callable[[str], None],
+    on_empty: Callable[[str], None],
     watch: Callable[[int], None],
 ) -> tuple[list[Seen], Names, str]:
     panel = Panel.load(runs, device=device)
     require_formats(formats, classes=panel.classes)
-    seen = survey(panel, candidates, every_s=every_s, on_broken=on_broken, watch=watch)
+    if boxes is not None and panel.classes:
+        raise UserError(f"--boxes is for models of points; {runs[0]} finds boxes itself. Leave it out.")
+    if boxes is not None and not any(opinion.finder.takes_boxes for opinion in panel.opinions):
+        raise UserError(
+            f"{runs[0]} looks at whole pictures (data.crop=image): a box changes nothing. Leave --boxes out."
+        )
+    source = None if boxes is None else read_box_source(boxes, candidates, device=device)
+    seen = survey(
+        panel, candidates, every_s=every_s, on_broken=on_broken, boxes=source, on_empty=on_empty, watch=watch
+    )  # fmt: skip
     names = Names(skeleton=panel.skeleton, classes=panel.classes)
     return seen, names, _SEVERAL if len(runs) > 1 else _CHANGED
 

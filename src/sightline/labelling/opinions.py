@@ -109,6 +109,11 @@ class Panel:
         return {opinion.finder.channels for opinion in self.opinions}
 
     @property
+    def takes_boxes(self) -> bool:
+        """Whether the first model, whose answer people correct, is shown an object's box."""
+        return self.opinions[0].finder.takes_boxes
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Points or classes."""
         return self.classes or self.skeleton.names

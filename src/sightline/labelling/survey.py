@@ -6,13 +6,14 @@ Videos are decoded once, one frame in memory at a time. In: a panel, candidates.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from sightline.doctor.look import THUMB
 from sightline.images import ImageError, read_image
+from sightline.labelling.boxes import Boxes
 from sightline.labelling.candidates import Candidate, Candidates, Film
 from sightline.labelling.disagreement import boxes_apart, points_apart
 from sightline.labelling.diversity import appearance
@@ -49,7 +50,14 @@ class Seen:
 
 
 def survey(
-    panel: Panel, candidates: Candidates, *, every_s: float, on_broken: Broken, watch: Watch = lambda _: None
+    panel: Panel,
+    candidates: Candidates,
+    *,
+    every_s: float,
+    on_broken: Broken,
+    boxes: Boxes | None = None,
+    on_empty: Callable[[str], None] = lambda _: None,
+    watch: Watch = lambda _: None,
 ) -> list[Seen]:
     """Look at all candidates.
 
@@ -58,22 +66,33 @@ def survey(
         candidates: pictures and videos.
         every_s: of a video one frame in so many seconds is looked at; 0 for every frame.
         on_broken: told why, for each picture or video that cannot be read.
+        boxes: where the object is, for models of points that want a crop, where no label file knows it.
+        on_empty: told the name of each picture or frame that has no box, and is not looked at.
         watch: told how many were looked at so far.
     """
     found: list[Seen] = []
+    kinds = panel.channels | (set() if boxes is None else set(boxes.channels))
+
+    def look(candidate: Candidate, images: dict[int, np.ndarray]) -> None:
+        if boxes is not None and candidate.box is None:
+            candidate = replace(candidate, box=boxes.of(candidate, images), box_source=boxes.name)
+            if candidate.box is None:
+                on_empty(candidate.name)
+                return
+        found.append(_look(panel, candidate, images))
+        watch(len(found))
+
     for candidate in candidates.pictures:
         try:
-            images = {channels: read_image(candidate.path, channels=channels) for channels in {3, *panel.channels}}
+            images = {channels: read_image(candidate.path, channels=channels) for channels in {3, *kinds}}
         except ImageError as error:
             on_broken(str(error))
             continue
-        found.append(_look(panel, candidate, images))
-        watch(len(found))
+        look(candidate, images)
     for film in candidates.films:
         try:
             for candidate, image in frames_of(film, every_s=every_s):
-                found.append(_look(panel, candidate, _in_channels(image, panel.channels)))
-                watch(len(found))
+                look(candidate, _in_channels(image, kinds))
         except VideoError as error:
             on_broken(str(error))
     return found
@@ -136,7 +155,10 @@ def _guess(panel: Panel, candidate: Candidate, found: Found, size_hw: tuple[int,
         points_xy=found.points_xy,
         score=found.scores,
         visible=np.ones(len(found.points_xy), dtype=bool),
+        box_xyxy=candidate.box if panel.takes_boxes else None,
+        box_source=candidate.box_source if panel.takes_boxes else "",
         group=candidate.film,
+        probability=found.probability,
     )
 
 

@@ -157,7 +157,7 @@ def quantile_intervals(
     points = [float(np.quantile(ordered, quantile)) for quantile in quantiles]
     if num_units < 2:
         return [Interval(value=point, low=None, high=None) for point in points]
-    find = _QuantileFinder(ordered, unit_index[order], num_units=num_units)
+    find = QuantileFinder(ordered, unit_index[order], num_units=num_units)
     drawn = np.concatenate([find(w, quantiles) for w in _weights(num_units, resamples=resamples, seed=seed)])
     tails = [(1 - level) / 2, (1 + level) / 2]
     ends = np.quantile(drawn, tails, axis=0)  # [2, Q]
@@ -167,7 +167,7 @@ def quantile_intervals(
     ]
 
 
-class _QuantileFinder:
+class QuantileFinder:
     """Quantiles of sorted values [P] whose weights are those of their units.
 
     Cumulating P weights for each resample would be slow for many points. So the weight of whole

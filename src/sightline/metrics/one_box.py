@@ -26,7 +26,7 @@ from sightline.geometry import box_areas, pairwise_iou
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio
 from sightline.metrics.box_inputs import refuse_labels, refuse_not_finite, refuse_scores
 from sightline.metrics.operating_point import calibration
-from sightline.metrics.picture_table import PictureTable
+from sightline.metrics.picture_table import PictureTable, Pooled
 from sightline.metrics.units import number_units, wilson_interval
 
 SHARES = ("accuracy", "iou_at_0.5", "iou_at_0.75", "both_0.5")
@@ -159,7 +159,7 @@ def summarise_one_box(
         confusion=_confusion(found, classes),
         calibration=calibration(confidence, found.correct),
         images=len(found.iou),
-        table=PictureTable(image_ids=tuple(image_ids), units=units, sums=_sums(found)),
+        table=PictureTable(image_ids=tuple(image_ids), units=units, sums=_sums(found), pooled=_pooled(found)),
     )
 
 
@@ -222,6 +222,10 @@ def _metrics(found: _Compared, units: np.ndarray, *, level: float, seed: int) ->
             metrics[name] = wilson_interval(metrics[name].value, count=num_units, level=level)
     (median,) = quantile_intervals(found.iou, units=units, quantiles=[0.5], level=level, seed=seed)
     return metrics | {"median_iou": median}
+
+
+def _pooled(found: _Compared) -> Pooled:
+    return Pooled(values=found.iou, picture=np.arange(len(found.iou)), shares={"median_iou": 0.5})
 
 
 def _sums(found: _Compared) -> dict[str, tuple[np.ndarray, str]]:

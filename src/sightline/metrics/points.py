@@ -36,7 +36,7 @@ from sightline.errors import UserError
 from sightline.geometry import Box
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio, root_ratio
 from sightline.metrics.normalisers import Normaliser, normalisers, outer_eye_corners
-from sightline.metrics.picture_table import KINDS, PictureTable
+from sightline.metrics.picture_table import KINDS, PictureTable, Pooled
 from sightline.records import Skeleton
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)
@@ -246,8 +246,9 @@ def summarise(
     sums = _sums(errors, pck_thresholds=pck_thresholds, curve_limit=curve_limit)
     metrics = intervals(sums, level=level, seed=seed, groups=errors.units)
     rows, _ = np.nonzero(errors.visible)
+    pooled = Pooled(values=errors.error_px[errors.visible], picture=rows, shares=_QUANTILES)
     quantiles = quantile_intervals(
-        errors.error_px[errors.visible],
+        pooled.values,
         units=errors.units[rows],
         quantiles=tuple(_QUANTILES.values()),
         level=level,
@@ -264,7 +265,7 @@ def summarise(
         images=len(errors),
         excluded=excluded_by[main] if main else len(errors),
         excluded_by=excluded_by,
-        table=PictureTable(image_ids=errors.image_ids, units=errors.units, sums=_kept(sums)),
+        table=PictureTable(image_ids=errors.image_ids, units=errors.units, sums=_kept(sums), pooled=pooled),
     )
 
 

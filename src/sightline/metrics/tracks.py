@@ -31,7 +31,7 @@ import numpy as np
 
 from sightline.errors import UserError
 from sightline.metrics.bootstrap import Interval, Statistic, intervals, quantile_intervals, ratio, root_ratio
-from sightline.metrics.picture_table import KINDS, PictureTable
+from sightline.metrics.picture_table import KINDS, PictureTable, Pooled
 from sightline.metrics.track_units import resampled_units
 
 OUTCOMES = ("TP", "FP1", "FP2", "TN", "FN")
@@ -230,10 +230,11 @@ def summarise_tracks(
     units, resampled = resampled_units(frames.clips, frames.numbers)
     metrics = intervals(sums, level=level, seed=seed, groups=units)
     measured = frames.measured
+    pooled = None
     if measured.any():
-        (median,) = quantile_intervals(
-            frames.error_px[measured], units=units[measured], quantiles=(0.5,), level=level, seed=seed
-        )
+        errors, rows = frames.error_px[measured], np.flatnonzero(measured)
+        pooled = Pooled(values=errors, picture=rows, shares={"median_error_px": 0.5})
+        (median,) = quantile_intervals(errors, units=units[measured], quantiles=(0.5,), level=level, seed=seed)
         brier = metrics.pop("brier")
         metrics |= {"median_error_px": median, "brier": brier}
     kinds = {statistic: name for name, statistic in KINDS.items()}
@@ -246,7 +247,7 @@ def summarise_tracks(
         curve=_curve(frames, threshold_px=threshold_px, least_score=least_score),
         resampled=resampled,
         per_image=_per_image(frames, outcomes),
-        table=PictureTable(image_ids=frames.image_ids, units=units, sums=kept),
+        table=PictureTable(image_ids=frames.image_ids, units=units, sums=kept, pooled=pooled),
     )
 
 

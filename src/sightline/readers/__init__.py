@@ -32,6 +32,7 @@ from sightline.readers import (
     voc,
     webdataset,
     yolo,
+    yolo_layout,
     yolo_pose,
 )
 from sightline.readers.flip_order import check_flip_order
@@ -76,12 +77,16 @@ _LOOKED_FOR = {
     )
 }  # fmt: skip
 
+# So many folders are looked into where a path itself holds nothing.
+_LOOKED_AT = 20
+
 # Where both fit, the left one is meant: a submission comes with the XML that names its pictures,
 # iBUG's own archives keep .pts files beside the pictures of their XML, and frames of clips or tracks of
 # videos are in files that readers of single pictures know as well.
 _COMES_WITH = {
     "kaggle_csv": ("dlib_xml", "pts"),
     "dlib_xml": ("pts",),
+    "tracknet": ("landmark_csv",),
     "ball_csv": ("landmark_csv",),
     "cvat_video": ("cvat",),
     "label_studio_video": ("label_studio",),
@@ -126,10 +131,25 @@ def detect_format(path: Path) -> str:
             f"{path} fits several formats: {', '.join(fitting)}. Say which one is meant with --format, for example "
             f"--format {fitting[0]}, or give the path of one label file."
         )
+    if inside := _formats_inside(path):
+        raise UserError(
+            f"{path} itself holds no labels, but folders in it do: {inside}. Give the path of one of these."
+        )
+    if hint := next((said for nearly in (deeplabcut.nearly, yolo_layout.nearly) if (said := nearly(path))), None):
+        raise UserError(f"{path} holds no labels that can be read: {hint}")
     looked_for = "; ".join(f"{name}: {what}" for name, what in _LOOKED_FOR.items())
     raise UserError(
         f"{path} holds no labels of a known format. Found: {_what_is_there(path)}. Looked for: {looked_for}."
     )
+
+
+def _formats_inside(path: Path) -> str:
+    """The folders directly in a folder that hold labels of a known format, with the formats."""
+    below = sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+    found = (
+        (folder, [name for name, (detect, _) in FORMATS.items() if detect(folder)]) for folder in below[:_LOOKED_AT]
+    )
+    return ", ".join(f"{folder.name} ({' or '.join(names)})" for folder, names in found if names)
 
 
 def _what_is_there(path: Path) -> str:

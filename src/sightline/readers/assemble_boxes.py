@@ -150,6 +150,15 @@ def assemble_boxes(
     )
 
 
+def are_fractions(drafts: Iterable[BoxDraft], *, findings: Findings, where: str) -> bool:
+    """Whether no box is in pixels: none reaches beyond 1, and they are not all at corners of the first pixel."""
+    edges = [edge for draft in drafts for box in draft.boxes for edge in box.xyxy if is_finite([edge])]
+    if not edges or max(edges) > 1 or all(edge == round(edge) for edge in edges):
+        return False
+    findings.note("fractions-assumed", where, "no number is above 1: boxes are taken for fractions of the pictures")
+    return True
+
+
 def size_said(width: str, height: str) -> tuple[int, int] | None:
     """(height, width) where a label file claims both as whole numbers above 0; None where it claims neither.
 
@@ -224,7 +233,7 @@ class _Checked:
             boxes_xyxy=boxes,
             labels=np.array([numbers[box.label] for box in good], dtype=np.int64),
             crowd=np.array([box.crowd for box in good], dtype=bool),
-            areas=self._areas(good, boxes),
+            areas=self._areas(good, boxes, fractions=fractions),
         )
         cut = cut_at_edges(objects, self.size_hw)
         if message := describe_cut(cut, self.size_hw):
@@ -250,10 +259,12 @@ class _Checked:
         self.findings.error(id, box.source, message, image_id=self.image_id)
         return False
 
-    def _areas(self, boxes: Sequence[RawBox], xyxy: np.ndarray) -> np.ndarray:
+    def _areas(self, boxes: Sequence[RawBox], xyxy: np.ndarray, *, fractions: bool) -> np.ndarray:
         """The areas that the format tells, else the boxes' own."""
         areas = box_areas(xyxy)
         for index, box in enumerate(boxes):
+            if fractions:
+                continue  # a share of the picture
             if box.area is not None and is_finite([box.area]) and box.area > 0:
                 areas[index] = box.area
             elif box.area is not None:

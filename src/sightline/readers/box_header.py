@@ -1,7 +1,7 @@
 """What the columns of a CSV of boxes hold, told from its header alone.
 
 In: the header's cells. Out: `BoxColumns`, or None where it is no header of boxes.
-Next: boxes_csv.py
+Next: box_rows.py
 """
 
 from __future__ import annotations
@@ -31,17 +31,39 @@ _CLASS_COLUMNS = (
     "object",
     "name",
     "tag",
+    "class_label",
+    "labelname",
+    "labels",
     "class_id",
+    "classid",
     "label_id",
     "category_id",
 )
-_CROWD_COLUMNS = ("crowd", "iscrowd", "is_crowd", "difficult")
+_CROWD_COLUMNS = ("crowd", "iscrowd", "is_crowd", "difficult", "isgroupof")
 _SCORE_COLUMNS = ("score", "confidence")
 _WIDTH_COLUMNS = ("width", "image_width", "img_width")
 _HEIGHT_COLUMNS = ("height", "image_height", "img_height")
 # These could also be two points, or a point and something else: a class column makes them boxes.
 _UNSURE_EDGES = tuple(tuple(names.split()) for names in ("x1 y1 x2 y2", "x0 y0 x1 y1"))
-_UNSURE_SIZED = tuple(tuple(names.split()) for names in ("x y w h", "x y width height"))
+_UNSURE_SIZED = tuple(
+    tuple(names.split())
+    for names in (
+        "x y w h",
+        "x y width height",
+        "x1 y1 w h",
+        "x1 y1 width height",
+        "xmin ymin w h",
+        "xmin ymin width height",
+        "x_min y_min w h",
+        "x_min y_min width height",
+    )
+)
+_CENTRED = tuple(
+    tuple(f"{middle} {sides}".split())
+    for middle in ("x_center y_center", "xcenter ycenter", "center_x center_y", "x_centre y_centre", "xc yc", "cx cy")
+    for sides in ("width height", "w h")
+)
+_SURE_EDGES = (*BOX_COLUMNS, ("roi_x1", "roi_y1", "roi_x2", "roi_y2"))
 _SURE_SIZED = (
     *BOX_SIZE_COLUMNS,
     ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
@@ -55,7 +77,8 @@ class BoxColumns:
 
     Attributes:
         file: the picture.
-        box: four edges, or left, top, width and height where `is_sized`.
+        box: four edges; left, top, width and height where `is_sized`, the middle in place of the first two where
+            `is_centred` too.
         label: the class; None where there is no such column.
         is_sure: whether the box columns can be nothing else.
         ignored: columns that nothing is made of.
@@ -65,6 +88,7 @@ class BoxColumns:
     file: int
     box: tuple[int, int, int, int]
     is_sized: bool
+    is_centred: bool
     is_sure: bool
     label: int | None
     width: int | None
@@ -95,7 +119,7 @@ def looks_like_boxes(header: Sequence[str]) -> bool:
 
 def understand_box_header(header: Sequence[str]) -> BoxColumns | None:
     """Tell the columns of a header; None where a file or box column is missing, or a column is there twice."""
-    cells = [cell.lower().strip().replace(" ", "_").replace("-", "_") for cell in header]
+    cells = [cell.lower().strip().replace(" ", "_").replace("-", "_").replace(".", "_") for cell in header]
     where = {cell: position for position, cell in enumerate(cells) if cell}
     if len(where) < sum(bool(cell) for cell in cells):
         return None
@@ -108,10 +132,11 @@ def understand_box_header(header: Sequence[str]) -> BoxColumns | None:
         (
             (names, sized, sure)
             for group, sized, sure in (
-                (BOX_COLUMNS, False, True),
+                (_SURE_EDGES, False, True),
                 (_SURE_SIZED, True, True),
                 (_UNSURE_EDGES, False, False),
                 (_UNSURE_SIZED, True, False),
+                (_CENTRED, True, False),
             )
             for names in group
             if set(names) <= set(where)
@@ -136,5 +161,12 @@ def understand_box_header(header: Sequence[str]) -> BoxColumns | None:
     known = {file, *used, *columns.values()}
     ignored = tuple(cell for i, cell in enumerate(header) if i not in known and cells[i] and "unnamed" not in cells[i])
     return BoxColumns(
-        file=file, box=(x, y, z, w), is_sized=is_sized, is_sure=is_sure, ignored=ignored, count=len(header), **columns
+        file=file,
+        box=(x, y, z, w),
+        is_sized=is_sized,
+        is_centred=names in _CENTRED,
+        is_sure=is_sure,
+        ignored=ignored,
+        count=len(header),
+        **columns,
     )

@@ -2,38 +2,40 @@
 
 Convention: edges are continuous pixels and stay as they are. The header decides: a file column (`file`,
 `filename`, `image`, `path`, ...); `xmin,ymin,xmax,ymax` and other spellings, or `x,y,w,h` (left, top,
-width, height); optionally `class` (or `label`, `name`, `category`, ...; without one all are "object"),
-`width`, `height`, `split`, `group`, `crowd`, `area`. A row whose box is blank is a picture without
-objects. Where no number is above 1, they are fractions of the picture. The order of classes is that of
+width, height), or `x_center,y_center,width,height`; optionally `class` (or `label`, `name`, `category`,
+...; without one all are "object"), `width`, `height`, `split`, `group`, `crowd`, `area`. A row whose box is
+blank is a picture without objects. Files without a header, or with the box in one cell, are the matter of
+box_rows.py. Where no number is above 1, they are fractions of the picture. The order of classes is that of
 `NAME_classes.txt` or `classes.txt` beside the CSV, one name a line; else they are sorted.
-In: a CSV file or its folder. Out: a Dataset. Next: label_studio.py
+In: a CSV file, its folder, or one CSV in each folder of a part (train/, valid/). Out: a Dataset.
+Next: label_studio.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes, size_said
+from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, are_fractions, assemble_boxes, size_said
 from sightline.readers.box_header import BoxColumns, looks_like_boxes, understand_box_header
+from sightline.readers.box_rows import header_of, rows_of
 from sightline.readers.class_names import class_order, read_class_list
-from sightline.readers.pictures import Pictures
-from sightline.readers.texts import Row, choose_label_files, is_finite, number, read_header, read_table
+from sightline.readers.pictures import Pictures, finder_of
+from sightline.readers.texts import Row, files_with_parts, number, part_folders
 from sightline.records import Dataset
 
 FORMAT = "boxes_csv"
 LOOKED_FOR = "a CSV whose header has a file column and xmin, ymin, xmax, ymax columns (file,class,xmin,...)"
 
 ONLY_CLASS = "object"
-_YES, _NO = ("1", "1.0", "true", "yes"), ("", "0", "0.0", "false", "no")
+_YES, _NO = ("1", "1.0", "true", "yes"), ("", "0", "0.0", "false", "no", "-1")  # -1 is not known (Open Images)
 
 
 def detect(path: Path) -> bool:
-    """Whether a CSV, or one directly in the folder, has a header of boxes."""
-    return any(looks_like_boxes(read_header(file)) for file in _csvs(path))
+    """Whether a CSV, or one directly in the folder or in those of the parts, has a header of boxes."""
+    return bool(_files(path))
 
 
 def read(path: Path) -> Dataset:
@@ -42,16 +44,17 @@ def read(path: Path) -> Dataset:
     Raises:
         UserError: no such CSV, or no rows.
     """
-    sure = [file for file in _csvs(path) if looks_like_boxes(read_header(file))]
-    files = sure or [file for file in _csvs(path) if understand_box_header(read_header(file)) is not None]
+    files = _files(path) or [file for file in _csvs(path) if understand_box_header(header_of(file)) is not None]
     if not files:
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
     root = path if path.is_dir() else path.parent
     findings = Findings()
     drafts: list[BoxDraft] = []
-    chosen = choose_label_files(files, what="box CSV")
+    chosen = files_with_parts(files, folder=root, what="box CSV")
     for file, split in chosen:
-        for draft in _drafts(file, where=place(file, root), findings=findings):
+        finder = finder_of(file, root=root)
+        for draft in _drafts(file, where=place(file, root), pictures=finder, findings=findings):
+            draft = replace(draft, path=finder.find(draft.name))
             drafts.append(draft if draft.split or split is None else replace(draft, split=split))
     read_files = {file for file, _ in chosen}
     lists = [file.with_name(f"{file.stem}_classes.txt") for file, _ in chosen]
@@ -63,9 +66,17 @@ def read(path: Path) -> Dataset:
         classes=class_order(found, listed=read_class_list([*lists, root / "classes.txt"])),
         findings=findings,
         pictures=Pictures(root),
-        fractions=_are_fractions(drafts, findings=findings, where=", ".join(place(file, root) for file, _ in chosen)),
+        fractions=are_fractions(drafts, findings=findings, where=", ".join(place(file, root) for file, _ in chosen)),
         labelled_elsewhere=[file for file in _csvs(root) if file not in read_files],
     )
+
+
+def _files(path: Path) -> list[Path]:
+    """The CSVs of this format: the path itself, those directly in it, or those in its folders of parts."""
+    for folders in ([path], part_folders(path)):
+        if found := [f for folder in folders for f in _csvs(folder) if looks_like_boxes(header_of(f))]:
+            return found
+    return []
 
 
 def _csvs(path: Path) -> list[Path]:
@@ -74,9 +85,9 @@ def _csvs(path: Path) -> list[Path]:
     return [f for f in candidates if f.suffix.lower() == ".csv" and not f.name.startswith(".") and f.is_file()]
 
 
-def _drafts(file: Path, *, where: str, findings: Findings) -> list[BoxDraft]:
+def _drafts(file: Path, *, where: str, pictures: Pictures, findings: Findings) -> list[BoxDraft]:
     """A draft for each row; those of one picture are put together later."""
-    rows = read_table(file)
+    rows = rows_of(file, where=where, pictures=pictures, findings=findings)
     columns = understand_box_header(rows[0].cells)
     assert columns is not None, rows[0]
     if columns.ignored:
@@ -130,6 +141,8 @@ def _boxes(row: Row, *, columns: BoxColumns, source: str) -> tuple[RawBox, ...]:
     if not any(cells):
         return ()
     x0, y0, x1, y1 = (_value(cell, what="an edge of the box") for cell in cells)
+    if columns.is_centred:
+        x0, y0 = x0 - x1 / 2, y0 - y1 / 2
     if columns.is_sized:
         x1, y1 = x0 + x1, y0 + y1
     label = columns.text(row, columns.label)
@@ -154,12 +167,3 @@ def _value(text: str, *, what: str) -> float:
         return number(text)
     except ValueError:
         raise LabelError("row-unreadable", f"{what} is '{text}', which is not a number") from None
-
-
-def _are_fractions(drafts: Sequence[BoxDraft], *, findings: Findings, where: str) -> bool:
-    """Whether no box is in pixels: none reaches beyond 1, and they are not all at corners of the first pixel."""
-    edges = [edge for draft in drafts for box in draft.boxes for edge in box.xyxy if is_finite([edge])]
-    if not edges or max(edges) > 1 or all(edge == round(edge) for edge in edges):
-        return False
-    findings.note("fractions-assumed", where, "no number is above 1: boxes are taken for fractions of the pictures")
-    return True

@@ -1,9 +1,11 @@
 """COCO boxes: one JSON of `images`, `annotations` with a `bbox`, and `categories`.
 
 Convention of the format: `bbox` is [x, y, width, height] from edge to edge, so it becomes continuous
-pixels by addition. `iscrowd` and `area` are kept; category ids may have gaps and are kept too. A
-picture without annotations has nothing to find in it. `split` and `group` of an image, which the
-format does not know, are what our writer puts there. JSONs of any size are read entry by entry.
+pixels by addition; where none reaches beyond 1 (as in Azure's exports) they are fractions of the picture.
+An annotation with polygons and no bbox gives the box around them. `iscrowd` and `area` are kept; category
+ids may have gaps and are kept too. A picture without annotations has nothing to find in it. `split` and
+`group` of an image, which the format does not know, are what our writer puts there. JSONs of any size are
+read entry by entry.
 In: a JSON, or a folder with some in it, in `annotations/`, or in one folder for each part
 (`train/_annotations.coco.json`). Out: a Dataset. Next: voc.py
 """
@@ -17,17 +19,17 @@ from pathlib import Path
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes
-from sightline.readers.json_stream import Entry, json_files, mentions, read_lists
-from sightline.readers.pictures import Pictures
-from sightline.readers.texts import choose_label_files, split_of_name
+from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, are_fractions, assemble_boxes
+from sightline.readers.coco_layout import LISTS, coco_files, key_of, root_of_labels, whole
+from sightline.readers.json_stream import Entry, json_files, read_lists
+from sightline.readers.pictures import Pictures, finder_of
+from sightline.readers.texts import files_with_parts, is_finite
 from sightline.records import Dataset
 
 FORMAT = "coco"
 LOOKED_FOR = 'a JSON with "images", "annotations" and "categories" but no "keypoints" (COCO), there or in annotations/'
 
-_LISTS = ("images", "annotations", "categories")
-# Outlines and captions are most of a file and nothing is made of them.
+# Outlines and captions are most of a file, and nothing is made of them where there is a box.
 _DROPPED = ("segmentation", "caption", "keypoints", "segments_info")
 
 
@@ -40,7 +42,7 @@ class _Categories:
     def add(self, entries: Sequence[Entry], *, file: Path) -> None:
         """Take a file's categories; raises UserError where they contradict those before."""
         for index, entry in enumerate(entries):
-            number, name = _whole(entry.get("id")), entry.get("name")
+            number, name = whole(entry.get("id")), entry.get("name")
             if number is None or not isinstance(name, str) or not name.strip():
                 raise UserError(f"{file}: categories[{index}] is {dict(entry)}. Expected a number 'id' and a 'name'.")
             if self.names.setdefault(number, name.strip()) != name.strip():
@@ -64,7 +66,7 @@ class _Categories:
 
 def detect(path: Path) -> bool:
     """Whether the path is a COCO JSON without keypoints, or a folder with one."""
-    return any(not mentions(file, "keypoints") for file in _files(path))
+    return bool(coco_files(path, has_keypoints=False))
 
 
 def read(path: Path) -> Dataset:
@@ -73,21 +75,19 @@ def read(path: Path) -> Dataset:
     Raises:
         UserError: no such JSON, it cannot be parsed, or its categories contradict each other.
     """
-    files = _files(path)
+    # Beside the boxes of the official set lie the same pictures with keypoints.
+    files = coco_files(path, has_keypoints=False) or coco_files(path, has_keypoints=True)
     if not files:
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
-    # Beside the boxes of the official set lie the same pictures with keypoints.
-    files = [file for file in files if not mentions(file, "keypoints")] or files
-    folder = path if path.is_dir() else path.parent
-    root = folder.parent if folder.name == "annotations" else folder
+    folder, root = path if path.is_dir() else path.parent, root_of_labels(path)
     findings, categories = Findings(), _Categories()
     drafts: list[BoxDraft] = []
     used: set[int] = set()
-    for file, split in _chosen(files, folder=folder):
-        data = read_lists(file, _LISTS, drop=_DROPPED)
+    for file, split in files_with_parts(files, folder=folder, what="COCO"):
+        data = read_lists(file, LISTS, drop=_DROPPED, dropped_beside="bbox")
         where = place(file, root)
         categories.add(data["categories"], file=file)
-        finder = _finder(file, root=root)
+        finder = finder_of(file, root=root)
         reading = _File(names=categories.names, split=split, where=where, finder=finder, findings=findings, used=used)
         drafts += reading.drafts(data)
     where = ", ".join(place(file, root) for file in files)
@@ -100,39 +100,9 @@ def read(path: Path) -> Dataset:
         class_ids=class_ids,
         findings=findings,
         pictures=Pictures(root),
+        fractions=are_fractions(drafts, findings=findings, where=where),
         labelled_elsewhere=[file for file in json_files(folder) if file not in files],
     )
-
-
-def _files(path: Path) -> list[Path]:
-    """The COCO JSONs: the path itself, or those in the folder, in `annotations/`, or in folders of parts."""
-    if not path.is_dir():
-        return [path] if path.suffix.lower() == ".json" and _is_coco(path) else []
-    parts = [sub for sub in sorted(path.iterdir()) if sub.is_dir() and split_of_name(sub.name)]
-    for folders in ([path], [path / "annotations"], parts):
-        if found := [file for folder in folders for file in json_files(folder) if _is_coco(file)]:
-            return found
-    return []
-
-
-def _is_coco(file: Path) -> bool:
-    return mentions(file, *_LISTS)
-
-
-def _chosen(files: Sequence[Path], *, folder: Path) -> list[tuple[Path, str | None]]:
-    """The files to read with the part that each one is: by its folder's name where that tells, else by its own."""
-    by_folder = {split_of_name(file.parent.name): file for file in files if file.parent != folder}
-    if len(by_folder) == len(files) and None not in by_folder:
-        return [(file, split) for split, file in by_folder.items()]
-    return choose_label_files(files, what="COCO")
-
-
-def _finder(file: Path, *, root: Path) -> Pictures:
-    """Looks first where this file's pictures lie: train2017/ for instances_train2017.json."""
-    name = file.stem.rsplit("_", 1)[-1]
-    beside = [file.parent] if file.parent.name != "annotations" else []
-    own = [folder for folder in (*beside, root / name, root / "images" / name) if folder.is_dir() and folder != root]
-    return Pictures(own[0] if own else root, folders=[*own[1:], root, file.parent])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +118,26 @@ class _File:
 
     def drafts(self, data: Mapping[str, Sequence[Entry]]) -> list[BoxDraft]:
         """A draft for each image, with its boxes."""
-        boxes: dict[object, list[RawBox | Fault]] = {}
-        without = 0
+        boxes: dict[str, list[RawBox | Fault]] = {}
+        without = outlined = 0
         for index, entry in enumerate(data["annotations"]):
             source = f"{self.where}:annotations[{index}]"
-            if entry.get("bbox") in (None, []):
+            bbox = entry.get("bbox")
+            if not bbox and not (bbox := _around(entry.get("segmentation"))):
                 without += 1
                 continue
+            outlined += bbox is not entry.get("bbox")
             try:
-                box = self._box(entry, source=source)
+                box = self._box(entry, bbox=bbox, source=source)
             except LabelError as bad:
                 box = Fault(id=bad.id, source=source, message=str(bad))
-            boxes.setdefault(_key(entry.get("image_id")), []).append(box)
+            boxes.setdefault(key_of(entry.get("image_id")), []).append(box)
         if without:
-            message = f"{without} annotations without a bbox are left out"
+            message = f"{without} annotations with neither a bbox nor an outline are left out"
             self.findings.note("annotation-skipped", self.where, message)
+        if outlined:
+            message = f"{outlined} annotations have an outline but no bbox; the boxes around the outlines are used"
+            self.findings.note("outline-boxed", self.where, message)
         if any("score" in entry for entry in data["annotations"]):
             message = "annotations have scores: these seem to be detections; all are taken for labels"
             self.findings.warning("score-ignored", self.where, message)
@@ -170,7 +145,7 @@ class _File:
         for index, image in enumerate(data["images"]):
             listing = f"{self.where}:images[{index}]"
             try:
-                drafts.append(self._draft(image, listing=listing, boxes=boxes.pop(_key(image.get("id")), [])))
+                drafts.append(self._draft(image, listing=listing, boxes=boxes.pop(key_of(image.get("id")), [])))
             except LabelError as bad:
                 self.findings.error(bad.id, listing, str(bad))
         for orphan in (box for some in boxes.values() for box in some):
@@ -182,7 +157,7 @@ class _File:
         name = image.get("file_name")
         if not isinstance(name, str) or not name.strip():
             raise LabelError("row-unreadable", "an image without file_name")
-        width, height = _whole(image.get("width")), _whole(image.get("height"))
+        width, height = whole(image.get("width")), whole(image.get("height"))
         split, group = image.get("split"), image.get("group")
         return BoxDraft(
             name=name,
@@ -196,9 +171,9 @@ class _File:
             path=self.finder.find(name),
         )
 
-    def _box(self, entry: Entry, *, source: str) -> RawBox:
-        x, y, width, height = _numbers(entry.get("bbox"))
-        number, area = _whole(entry.get("category_id")), entry.get("area")
+    def _box(self, entry: Entry, *, bbox: object, source: str) -> RawBox:
+        x, y, width, height = _numbers(bbox)
+        number, area = whole(entry.get("category_id")), entry.get("area")
         if number is None or number not in self.names:
             said = entry.get("category_id")
             raise LabelError("class-unknown", f"the category_id {said} is not one of the {len(self.names)} categories")
@@ -212,23 +187,22 @@ class _File:
         )
 
 
+def _around(outline: object) -> list[float] | None:
+    """The bbox of polygons [[x, y, x, y, ...], ...]; None where there are none (a mask has no list of them)."""
+    listed = [polygon for polygon in outline if isinstance(polygon, list)] if isinstance(outline, list) else []
+    try:
+        polygons = [_numbers(polygon[: len(polygon) // 2 * 2], what="segmentation") for polygon in listed]
+    except LabelError:
+        return None
+    x, y = ([value for polygon in polygons for value in polygon[start::2]] for start in (0, 1))
+    return [min(x), min(y), max(x) - min(x), max(y) - min(y)] if x and is_finite([*x, *y]) else None
+
+
 def _numbers(values: object, *, what: str = "bbox") -> list[float]:
-    """The four numbers of a bbox, or the one of an area."""
-    count = 4 if what == "bbox" else 1
-    if isinstance(values, list) and len(values) == count:
+    """The numbers of a bbox, of an area, or of a polygon."""
+    count = {"bbox": 4, "area": 1}.get(what)
+    if isinstance(values, list) and count in (len(values), None):
         with suppress(OverflowError):  # an integer of hundreds of digits
             if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
                 return [float(value) for value in values]
     raise LabelError("row-unreadable", f"{what} is {str(values)[:60]}, expected numbers (x, y, width, height)")
-
-
-def _whole(value: object) -> int | None:
-    """A JSON value that is a whole number (some tools write 1.0); None where it is anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if value % 1 == 0 else None
-
-
-def _key(value: object) -> object:
-    """An id that can be looked up; what is a list or an object is no id."""
-    return value if isinstance(value, int | float | str) else str(value)

@@ -3,7 +3,8 @@
 Convention of the format, as its tools draw it: keypoints are pixel-index coordinates (the centre of
 a pixel is at integers), turned into continuous ones; `bbox` is [x, y, width, height] from edge to
 edge. v = 0 is not labelled; 1 (hidden) and 2 are. Several objects of a picture are several records.
-In: a JSON, or a folder with some in it or in `annotations/`. Out: a Dataset. Next: yolo_pose.py
+In: a JSON, or a folder with some in it, in `annotations/`, or in one folder for each part
+(`train/_annotations.coco.json`). Out: a Dataset. Next: yolo_pose.py
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import Box, index_to_continuous
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
-from sightline.readers.json_stream import Entry, mentions, read_lists
-from sightline.readers.pictures import Pictures
-from sightline.readers.texts import choose_label_files, is_finite
+from sightline.readers.coco_layout import LISTS, coco_files, key_of, root_of_labels, whole
+from sightline.readers.json_stream import Entry, json_files, read_lists
+from sightline.readers.pictures import Pictures, finder_of
+from sightline.readers.texts import files_with_parts, is_finite
 from sightline.records import Dataset, Skeleton
 from sightline.skeletons import skeleton_for
 
@@ -32,7 +34,7 @@ Entries = Mapping[str, Sequence[Entry]]
 
 def detect(path: Path) -> bool:
     """Whether the path is a COCO keypoint JSON, or a folder with one."""
-    return bool(_files(path))
+    return bool(coco_files(path, has_keypoints=True))
 
 
 def read(path: Path) -> Dataset:
@@ -41,16 +43,15 @@ def read(path: Path) -> Dataset:
     Raises:
         UserError: no such JSON, it cannot be parsed, or its categories have different keypoints.
     """
-    files = _files(path)
+    files = coco_files(path, has_keypoints=True)
     if not files:
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
-    folder = path if path.is_dir() else path.parent
-    root = folder.parent if folder.name == "annotations" else folder
-    chosen = choose_label_files(files, what="COCO keypoint")
-    findings, drafts, folders = Findings(), [], [folder]
+    folder, root = path if path.is_dir() else path.parent, root_of_labels(path)
+    chosen = files_with_parts(files, folder=folder, what="COCO keypoint")
+    findings, drafts = Findings(), []
     skeletons: list[Skeleton] = []
     for file, split in chosen:
-        data = read_lists(file, ("images", "annotations", "categories"), drop=("segmentation",))
+        data = read_lists(file, LISTS, drop=("segmentation",))
         where = place(file, root)
         category = _category(data, file=file)
         skeletons.append(_skeleton(category, data=data, findings=findings, where=where))
@@ -59,9 +60,8 @@ def read(path: Path) -> Dataset:
                 f"{file} has other keypoints than {chosen[0][0].name}. Files of one data set need the same."
             )
         found = _drafts(data, count=len(skeletons[-1]), where=where, findings=findings)
-        drafts += [replace(draft, split=split) for draft in found]
-        picture_folder = file.stem.rsplit("_", 1)[-1]
-        folders += [root / picture_folder, root / "images" / picture_folder]
+        finder = finder_of(file, root=root)
+        drafts += [replace(draft, split=split, path=finder.find(draft.name)) for draft in found]
     read_files = {file for file, _ in chosen}
     return assemble(
         drafts,
@@ -69,31 +69,16 @@ def read(path: Path) -> Dataset:
         format=FORMAT,
         skeleton=skeletons[0],
         findings=findings,
-        pictures=Pictures(root, folders=folders),
-        labelled_elsewhere=[file for file in sorted(folder.glob("*.json")) if file not in read_files],
+        pictures=Pictures(root, folders=[folder]),
+        labelled_elsewhere=[file for file in json_files(folder) if file not in read_files],
     )
-
-
-def _files(path: Path) -> list[Path]:
-    """The JSONs of this format: the path itself, or those in the folder, or those in `annotations/`."""
-    if not path.is_dir():
-        return [path] if _is_coco(path) else []
-    here = [file for file in sorted(path.glob("*.json")) if _is_coco(file)]
-    return here or [file for file in sorted((path / "annotations").glob("*.json")) if _is_coco(file)]
-
-
-def _is_coco(file: Path) -> bool:
-    """Whether a JSON speaks of annotations and keypoints, wherever in it."""
-    if file.suffix.lower() != ".json" or not file.is_file() or file.name.startswith("."):
-        return False
-    return mentions(file, "annotations", "keypoints")
 
 
 def _category(data: Entries, *, file: Path) -> Entry:
     """The one set of keypoints that annotations use; COCO allows several, one model has one."""
-    used = {annotation.get("category_id") for annotation in data["annotations"]}
+    used = {key_of(annotation.get("category_id")) for annotation in data["annotations"]}
     with_points = [category for category in data["categories"] if category.get("keypoints")]
-    met = [category for category in with_points if category.get("id") in used] or with_points
+    met = [category for category in with_points if key_of(category.get("id")) in used] or with_points
     sets = {json.dumps(category.get("keypoints")): category for category in met}
     if len(sets) > 1:
         names = ", ".join(str(category.get("name")) for category in sets.values())
@@ -128,24 +113,23 @@ def _skeleton(category: Entry, *, data: Entries, findings: Findings, where: str)
 
 def _drafts(data: Entries, *, count: int, where: str, findings: Findings) -> list[Draft]:
     """Every annotation with points, in the order of the pictures."""
-    mine: dict[object, list[tuple[int, Entry]]] = {}
+    mine: dict[str, list[tuple[int, Entry]]] = {}
     crowds = without_points = 0
     for index, annotation in enumerate(data["annotations"]):
         if annotation.get("iscrowd"):
             crowds += 1
-        elif not annotation.get("keypoints") or annotation.get("num_keypoints") == 0:
+        elif not annotation.get("keypoints") or (annotation.get("num_keypoints") == 0 and _all_absent(annotation)):
             without_points += 1
         else:
-            mine.setdefault(annotation.get("image_id"), []).append((index, annotation))
+            mine.setdefault(key_of(annotation.get("image_id")), []).append((index, annotation))
     if crowds:
         findings.note("crowd-skipped", where, f"{crowds} annotations of crowds are left out")
     if without_points:
         findings.note("annotation-skipped", where, f"{without_points} annotations without labelled points are left out")
     drafts = []
     for index, image in enumerate(data["images"]):
-        drafts += _drafts_of_image(
-            image, index=index, annotations=mine.pop(image.get("id"), []), count=count, where=where, findings=findings
-        )
+        own = mine.pop(key_of(image.get("id")), [])
+        drafts += _drafts_of_image(image, index=index, annotations=own, count=count, where=where, findings=findings)
     for image_id, orphans in mine.items():
         for index, _ in orphans:
             message = f"there is no image with the id {image_id}"
@@ -162,8 +146,8 @@ def _drafts_of_image(
     if not isinstance(name, str) or not name:
         findings.error("row-unreadable", listing, "an image without file_name")
         return []
-    width, height = image.get("width"), image.get("height")
-    size_hw = (height, width) if isinstance(width, int) and isinstance(height, int) else None
+    width, height = whole(image.get("width")), whole(image.get("height"))
+    size_hw = (height, width) if width and height else None
     background = Draft(
         name=name,
         points_xy=np.zeros((count, 2)),
@@ -185,6 +169,12 @@ def _drafts_of_image(
             continue
         drafts.append(replace(background, points_xy=points_xy, visible=visible, box_xyxy=box, source=source))
     return drafts
+
+
+def _all_absent(annotation: Entry) -> bool:
+    """Whether no keypoint of an annotation has a v; some tools never count theirs."""
+    values = annotation.get("keypoints")
+    return isinstance(values, list) and not any(values[2::3])
 
 
 def _numbers(values: object, *, what: str) -> list[float]:
@@ -211,10 +201,12 @@ def _points(values: object, *, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _box(values: object) -> Box | None:
-    """The edges of a bbox; None where there is none."""
+    """The edges of a bbox; None where there is none, or one of 0 x 0."""
     if values is None or values == []:
         return None
     numbers = _numbers(values, what="bbox")
+    if len(numbers) == 4 and numbers[2:] == [0, 0]:
+        return None  # so tools write that there is no box, or one around a single point
     if len(numbers) != 4 or not is_finite(numbers) or min(numbers[2:]) <= 0:
         raise LabelError("box-invalid", f"the bbox {numbers} is not x, y and a width and height above 0")
     x, y, width, height = numbers

@@ -32,6 +32,14 @@ FILE_COLUMNS = (
     "frame_path",
     "name",
     "image_id",
+    "imageid",
+    "image_filename",
+    "imagefile",
+    "imagepath",
+    "img_file",
+    "imgname",
+    "imgpath",
+    "fname",
 )
 SPLIT_COLUMNS = ("split", "subset", "partition")
 GROUP_COLUMNS = (
@@ -66,6 +74,7 @@ BOX_SIZE_COLUMNS = tuple(
     tuple(names.split())
     for names in ("box_x box_y box_w box_h", "bbox_x bbox_y bbox_w bbox_h", "box_left box_top box_width box_height")
 )
+BOX_CORNER_SIZE = ("left", "top", "width", "height")
 SIZE_COLUMNS = ("width", "height", "image_width", "image_height", "img_width", "img_height")
 # Known, and nothing is made of them: no note that they are left out.
 _REMARKS = ("source", "class", "label", "id", "index", "crop_side", "dataset", "")
@@ -93,7 +102,7 @@ class Columns:
     Attributes:
         names: of the points, or None where the header only counts them.
         x: position for each point; `y` likewise; `visible` too, or None where there is no such column.
-        others: the position of every column by its lower-case name.
+        others: the position of every column by its name in lower case, with `_` for blanks and `-`.
         ignored: columns that nothing is made of.
         width: number of columns.
     """
@@ -121,9 +130,20 @@ def point_columns(header: Sequence[str]) -> list[int]:
     return sorted(position for found in complete for position in found.values())
 
 
+def named_header(header: Sequence[str]) -> Sequence[str]:
+    """A header whose columns are only counted, with names: blank and then 0, 1, 2, ... are the file and x, y, x, y.
+
+    That is how pandas writes a table of flattened points with the pictures' names as its index.
+    """
+    count = len(header) - 1
+    if count < 2 or count % 2 or header[0] or list(header[1:]) != [str(number) for number in range(count)]:
+        return header
+    return ("file", *(f"{'xy'[number % 2]}{number // 2}" for number in range(count)))
+
+
 def looks_like_landmarks(header: Sequence[str]) -> bool:
     """Whether there is a file column and at least one point's x and y."""
-    lower = {cell.lower() for cell in header}
+    lower = {_spelled(cell) for cell in header}
     axes = _axes(header)
     return bool(lower & set(FILE_COLUMNS)) and any({"x", "y"} <= set(found) for found in axes.values())
 
@@ -136,9 +156,9 @@ def understand_header(header: Sequence[str], *, where: str) -> Columns:
     """
     others: dict[str, int] = {}
     for position, cell in enumerate(header):
-        if cell and cell.lower() in others:
+        if cell and _spelled(cell) in others:
             raise UserError(f"{where}: the column '{cell}' is there twice. Each column needs its own name.")
-        others[cell.lower()] = position
+        others[_spelled(cell)] = position
     axes = _axes(header)
     numbered = {label: found for label, found in axes.items() if isinstance(label, int)}
     points = {label: found for label, found in (numbered or axes).items() if {"x", "y"} <= set(found)}
@@ -195,9 +215,14 @@ def _names(labels: list[str]) -> tuple[str, ...] | None:
     return tuple(labels)
 
 
+def _spelled(cell: str) -> str:
+    """How the columns that are no points are known: `Image Name` is `image_name`."""
+    return cell.lower().replace(" ", "_").replace("-", "_")
+
+
 def _is_known(cell: str) -> bool:
     """Whether a column that is no point is understood, or known to be a remark."""
-    lower = cell.lower()
-    known = {*FILE_COLUMNS, *GROUP_COLUMNS, *OBJECT_COLUMNS, *SIZE_COLUMNS, *SPLIT_COLUMNS, *_REMARKS}
+    lower = _spelled(cell)
+    known = {*FILE_COLUMNS, *BOX_CORNER_SIZE, *GROUP_COLUMNS, *OBJECT_COLUMNS, *SIZE_COLUMNS, *SPLIT_COLUMNS, *_REMARKS}
     boxes = {name for names in (*BOX_COLUMNS, *BOX_SIZE_COLUMNS) for name in names}
     return lower in known or lower in boxes or lower.startswith(("crop_", "unnamed"))

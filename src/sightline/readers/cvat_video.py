@@ -4,7 +4,9 @@ Convention of the format: continuous pixels from edge to edge; of a box the midd
 visible, from that frame on to the next; `occluded` is visible. Between key frames places are interpolated. Frames
 without a visible track are labelled as not visible, from the job's first frame to its last (`start_frame`,
 `stop_frame`, `frame_filter` of `meta`). The video is the one that `source` names, or the one of the XML's name, or
-the only one in the folder; or there is a folder of numbered frames. One kind of object: tracks of one label.
+the only one in the folder; or there is a folder of numbered frames, such as `images`. Of a project each task is a
+clip of its own; its video is the one of the task's name, where there is no `source`. One kind of object: tracks of
+one label.
 In: an XML or its folder. Out: a Dataset of clips. Next: label_studio_video.py
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sightline.errors import UserError
@@ -23,6 +26,7 @@ from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_
 from sightline.readers.texts import is_finite, number, read_start, split_of_name
 from sightline.readers.xml_nodes import Node, read_nodes, xml_files
 from sightline.records import Dataset, Skeleton
+from sightline.video.folder_source import numbered_pictures
 from sightline.video.library import VideoError
 
 FORMAT = "cvat_video"
@@ -57,9 +61,10 @@ def read(path: Path) -> Dataset:
         tracks = [node for node in nodes if node.tag == "track"]
         for track in tracks:
             names.setdefault(track.attributes.get("label", "").strip(), f"{where}:{track.line}")
-        draft = _clip(file, nodes, tracks, where=where, root=root, findings=findings)
-        if draft is not None:
-            drafts.append(draft)
+        for task in _tasks(file, nodes, tracks):
+            draft = _clip(task, where=where, root=root, findings=findings)
+            if draft is not None:
+                drafts.append(draft)
     if len(names) > 1:
         found = ", ".join(f"'{name}' ({where})" for name, where in sorted(names.items()))
         raise UserError(
@@ -81,13 +86,44 @@ def _has_tracks(file: Path) -> bool:
         return data.find(b"<track ") >= 0
 
 
-def _clip(
-    file: Path, nodes: Sequence[Node], tracks: Sequence[Node], *, where: str, root: Path, findings: Findings
-) -> ClipDraft | None:
-    """The clip of an XML; None, with an error, where its frames cannot be found or read."""
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What an XML holds of one video; `name` is that of the task in a project of several, else empty."""
+
+    file: Path
+    meta: Node
+    tracks: Sequence[Node]
+    name: str = ""
+
+
+def _tasks(file: Path, nodes: Sequence[Node], tracks: Sequence[Node]) -> list[_Task]:
+    """The tasks of an XML: one, or those of a project, whose tracks say by `task_id` where they belong."""
     meta = next((node for node in nodes if node.tag == "meta"), Node(tag="meta", attributes={}, line=1))
-    source = _text(meta, "source")
-    found = (only(videos_named(root, source)) if source else None) or find_footage(file, [file.stem])
+    listed = _find(meta, "tasks")
+    of_project = list(listed.all("task")) if listed is not None else []
+    if len(of_project) < 2:
+        return [_Task(file=file, meta=meta, tracks=tracks)]
+    return [
+        _Task(
+            file=file,
+            meta=task,
+            tracks=[track for track in tracks if track.attributes.get("task_id") == task.text_of("id")],
+            name=task.text_of("name") or task.text_of("id"),
+        )
+        for task in of_project
+    ]
+
+
+def _clip(task: _Task, *, where: str, root: Path, findings: Findings) -> ClipDraft | None:
+    """The clip of a task; None, with an error, where its frames cannot be found or read."""
+    file, meta, tracks = task.file, task.meta, task.tracks
+    source = _text(meta, "source") or task.name
+    found = only(videos_named(root, source)) if source else None
+    if found is None:
+        found = find_footage(file, [task.name or file.stem])
+    if found is None and not task.name:  # an export with pictures has all frames in images/
+        folder = file.parent / "images"
+        found = folder if folder.is_dir() and numbered_pictures(folder) else None
     if found is None:
         findings.error("video-missing", where, f"there is no video '{source or file.with_suffix('.mp4').name}'")
         return None
@@ -108,9 +144,15 @@ def _clip(
     if others:
         listed = ", ".join(f"{count} {tag}" for tag, count in sorted(others.items()))
         findings.note("annotation-skipped", where, f"left out: {listed}")
+    if tracks and not any(track.first(shape) for track in tracks for shape in _SHAPES):
+        shapes = ", ".join(sorted(others)) or "no shapes"
+        message = f"its tracks hold {shapes}; expected points of one point, or boxes, to tell where something is"
+        findings.error("row-unreadable", f"{where}:{tracks[0].line}", message)
+        return None
     labels = labels_of_tracks(read_tracks, frames=frames, end=footage.end, where=where, findings=findings)
-    name = place(file.with_suffix(""), root)
-    return ClipDraft(name=name, footage=footage, labels=labels, where=where, split=split_of_name(file.stem))
+    name = place(file.with_suffix(""), root) + (f"/{task.name}" if task.name else "")
+    split = split_of_name(_text(meta, "subset")) if task.name else None
+    return ClipDraft(name=name, footage=footage, labels=labels, where=where, split=split or split_of_name(file.stem))
 
 
 def _text(meta: Node, tag: str) -> str:

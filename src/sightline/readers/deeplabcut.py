@@ -1,10 +1,12 @@
-"""DeepLabCut: `CollectedData_*.csv` with three header rows, in a project or alone.
+"""DeepLabCut: `CollectedData_*.csv` with three or four header rows, in a project or alone.
 
-The header rows are scorer, bodyparts, coords (x, y); then one row for each picture, named in one
-cell (`labeled-data/video/img.png`) or in three. Convention of the format: pixel-index coordinates,
-turned into continuous ones; blank (or pandas' `nan`) is not labelled. The group is the video, the
-folder below `labeled-data`. `config.yaml` gives the order of body parts and the edges.
-In: a project folder, a folder with such a CSV, or the CSV. Out: a Dataset. Next: coco_keypoints.py
+The header rows are scorer, (individuals,) bodyparts, coords (x, y); then one row for each picture, named
+in one cell (`labeled-data/video/img.png`) or in three. Convention of the format: pixel-index coordinates,
+turned into continuous ones; blank (or pandas' `nan`) is not labelled. The group is the video, the folder
+below `labeled-data`. `config.yaml` gives the order of body parts and the edges. Of several individuals each
+one that is there is an object, with the tight box of its points; body parts that belong to no animal
+(`single`) are left out with a note.
+In: a project folder, a folder with such a CSV, or the CSV. Out: a Dataset. Next: coco_layout.py
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from sightline.errors import UserError
-from sightline.geometry import index_to_continuous
-from sightline.readers.assemble import Draft, Findings, assemble, place
+from sightline.geometry import Box, box_around, index_to_continuous
+from sightline.readers.assemble import Draft, Findings, LabelError, assemble, place
 from sightline.readers.pictures import Pictures
 from sightline.readers.texts import Row, is_finite, number, read_header, read_table, read_yaml
 from sightline.records import Dataset, Skeleton
@@ -28,15 +30,23 @@ FORMAT = "deeplabcut"
 LOOKED_FOR = "labeled-data/*/CollectedData_*.csv, or a CSV whose first cell is 'scorer' (DeepLabCut)"
 
 _MISSING = ("", "nan")
+# DeepLabCut's name in the row of individuals for body parts that belong to no animal.
+_NOBODY = "single"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """The three header rows: how many cells name the picture, and each body part's columns."""
+    """The header rows: how many, how many cells name the picture, and each animal's body parts and their columns."""
 
+    rows: int
     index_cells: int
-    columns: dict[str, tuple[int, int]]
+    animals: dict[str, dict[str, tuple[int, int]]]
     width: int
+
+    @property
+    def bodyparts(self) -> dict[str, None]:
+        """The body parts of all animals, in order."""
+        return dict.fromkeys(name for columns in self.animals.values() for name in columns)
 
 
 def detect(path: Path) -> bool:
@@ -48,7 +58,7 @@ def read(path: Path) -> Dataset:
     """Read all CSVs of a project, or one.
 
     Raises:
-        UserError: there is none, it is of several animals, or its header rows are not the three.
+        UserError: there is none, its header rows are not these, or it holds predictions for a video.
     """
     files = _files(path)
     if not files:
@@ -58,18 +68,30 @@ def read(path: Path) -> Dataset:
     config = read_yaml(config_path) if config_path.is_file() else {}
     files = _one_scorer(files, scorer=str(config.get("scorer", "")))
     tables = [(file, read_table(file)) for file in files]
-    headers = [_header(rows, file=file) for file, rows in tables]
-    names = _names(headers, listed=config.get("bodyparts"))
     findings, drafts = Findings(), []
+    headers = [_header(rows, file=file, where=place(file, root), findings=findings) for file, rows in tables]
+    listed = config.get("multianimalbodyparts") if config.get("multianimalproject") is True else config.get("bodyparts")
+    names = _names(headers, listed=listed)
     for (file, rows), header in zip(tables, headers, strict=True):
-        for row in rows[3:]:
+        for row in rows[header.rows :]:
             where = place(file, root, line=row.line)
-            draft = _draft(row, header=header, names=names, where=where, findings=findings)
-            if draft is not None:
+            for draft in _drafts(row, header=header, names=names, where=where, findings=findings):
                 drafts.append(draft if draft.group else replace(draft, group=_video_of(file)))
     skeleton = _skeleton(names, edges=config.get("skeleton"), where=config_path.name, findings=findings)
     pictures = Pictures(root, folders=[file.parent for file in files])
     return assemble(drafts, root=root, format=FORMAT, skeleton=skeleton, findings=findings, pictures=pictures)
+
+
+def nearly(path: Path) -> str | None:
+    """What is lacking in a project that this reader cannot read; None where it is no such project."""
+    stored = [path] if path.suffix == ".h5" else sorted(path.glob("labeled-data/*/CollectedData*.h5"))
+    stored = stored or sorted(path.glob("CollectedData*.h5"))
+    if not stored:
+        return None
+    return (
+        f"{stored[0]} holds labels of DeepLabCut, but there is no CSV beside it, which is what is read. Write it: "
+        'pandas.read_hdf("CollectedData_NAME.h5").to_csv("CollectedData_NAME.csv").'
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -117,35 +139,44 @@ def _one_scorer(files: Sequence[Path], *, scorer: str) -> list[Path]:
     return chosen
 
 
-def _header(rows: Sequence[Row], *, file: Path) -> _Header:
+def _header(rows: Sequence[Row], *, file: Path, where: str, findings: Findings) -> _Header:
     """Understand the header rows."""
     kinds = [row.cells[0].lower() for row in rows[:4]]
-    if "individuals" in kinds:
-        raise UserError(
-            f"{file} labels several animals (its header has a row 'individuals'). Expected one animal in each picture: "
-            "export a single-animal project, or convert the labels to COCO keypoints."
-        )
-    if kinds[:3] != ["scorer", "bodyparts", "coords"]:
-        raise UserError(f"{file} starts with the rows {', '.join(kinds[:3])}. Expected scorer, bodyparts, coords.")
-    bodyparts, coords = rows[1].cells, rows[2].cells
+    height = 4 if "individuals" in kinds else 3
+    expected = ["scorer", "individuals", "bodyparts", "coords"] if height == 4 else ["scorer", "bodyparts", "coords"]
+    if kinds[:height] != expected:
+        raise UserError(f"{file} starts with the rows {', '.join(kinds[:3])}. Expected {', '.join(expected)}.")
+    bodyparts, coords = rows[height - 2].cells, rows[height - 1].cells
+    individuals = rows[1].cells if height == 4 else ("",) * len(coords)
     index_cells = next((i for i, cell in enumerate(coords[1:], start=1) if cell), len(coords))
-    found: dict[str, dict[str, int]] = {}
-    for position in range(index_cells, min(len(bodyparts), len(coords))):
-        axes = found.setdefault(bodyparts[position], {})
+    if "likelihood" in map(str.lower, coords) and len(rows) > height and rows[height].cells[0].isdecimal():
+        raise UserError(
+            f"{file} holds predictions of DeepLabCut for the frames of a video: its rows are numbered and have a "
+            "likelihood. Expected the labels of pictures, CollectedData_*.csv of the project."
+        )
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for position in range(index_cells, min(len(bodyparts), len(coords), len(individuals))):
+        axes = found.setdefault((individuals[position], bodyparts[position]), {})
         axis = coords[position].lower()
         if axis in axes:
-            raise UserError(f"{file}:{rows[2].line} has '{axis}' of '{bodyparts[position]}' twice. Expected it once.")
+            where = f"{file}:{rows[height - 1].line}"
+            raise UserError(f"{where} has '{axis}' of '{bodyparts[position]}' twice. Expected it once.")
         axes[axis] = position
     if not found or any(not {"x", "y"} <= set(axes) for axes in found.values()):
-        lacking = [name for name, axes in found.items() if not {"x", "y"} <= set(axes)]
-        raise UserError(f"{file}:{rows[2].line} lacks x or y of {', '.join(lacking) or 'every body part'}.")
-    columns = {name: (axes["x"], axes["y"]) for name, axes in found.items()}
-    return _Header(index_cells=index_cells, columns=columns, width=len(coords))
+        lacking = [name for (_, name), axes in found.items() if not {"x", "y"} <= set(axes)]
+        raise UserError(f"{file}:{rows[height - 1].line} lacks x or y of {', '.join(lacking) or 'every body part'}.")
+    animals: dict[str, dict[str, tuple[int, int]]] = {}
+    for (animal, name), axes in found.items():
+        animals.setdefault(animal, {})[name] = (axes["x"], axes["y"])
+    if len(animals) > 1 and (nobodys := animals.pop(_NOBODY, None)):
+        message = f"the body parts of no animal ({_NOBODY}) are left out: {', '.join(nobodys)}"
+        findings.note("columns-ignored", where, message)
+    return _Header(rows=height, index_cells=index_cells, animals=animals, width=len(coords))
 
 
 def _names(headers: Sequence[_Header], *, listed: object) -> tuple[str, ...]:
     """The body parts of all tables; in the order of config.yaml where that lists all of them."""
-    met = tuple(dict.fromkeys(name for header in headers for name in header.columns))
+    met = tuple(dict.fromkeys(name for header in headers for name in header.bodyparts))
     if isinstance(listed, list) and set(met) <= {str(name) for name in listed}:
         return tuple(dict.fromkeys(str(name) for name in listed))
     return met
@@ -164,40 +195,57 @@ def _skeleton(names: tuple[str, ...], *, edges: object, where: str, findings: Fi
     return replace(known, edges=tuple(found)) if found else known
 
 
-def _draft(row: Row, *, header: _Header, names: tuple[str, ...], where: str, findings: Findings) -> Draft | None:
-    """One row; None, with an error, where it cannot be used."""
+def _drafts(row: Row, *, header: _Header, names: tuple[str, ...], where: str, findings: Findings) -> list[Draft]:
+    """The animals of one row, or the picture without any; none, with an error, where the row cannot be used."""
     name = "/".join(row.cells[: header.index_cells]).replace("\\", "/")
-    if len(row.cells) < header.width or any(row.cells[header.width :]):
-        message = f"{len(row.cells)} cells, but the header has {header.width}"
-        findings.error("row-length", where, message, image_id=name)
-        return None
-    points_xy, visible = np.zeros((len(names), 2)), np.zeros(len(names), dtype=bool)
-    for index, bodypart in enumerate(names):
-        if bodypart not in header.columns:
-            continue
-        cells = [row.cells[i] for i in header.columns[bodypart]]
-        missing = [cell.lower() in _MISSING for cell in cells]
-        if all(missing):
-            continue
-        if any(missing):
-            findings.error("point-incomplete", where, f"'{bodypart}' has only one of x and y", image_id=name)
-            return None
-        try:
-            xy = [number(cell) for cell in cells]
-        except ValueError:
-            findings.error("row-unreadable", where, f"'{bodypart}' is at ({', '.join(cells)})", image_id=name)
-            return None
-        if not is_finite(xy):
-            findings.error("point-not-finite", where, f"'{bodypart}' is at ({', '.join(cells)})", image_id=name)
-            return None
-        points_xy[index], visible[index] = xy, True
     parts = name.split("/")
     video = parts[parts.index("labeled-data") + 1 : -1] if "labeled-data" in parts else []
-    return Draft(
+    background = Draft(
         name=name,
-        points_xy=index_to_continuous(points_xy),
-        visible=visible,
+        points_xy=np.zeros((len(names), 2)),
+        visible=np.zeros(len(names), dtype=bool),
         source=where,
         listing=where,
         group="/".join(video) or None,
     )
+    try:
+        if len(row.cells) < header.width or any(row.cells[header.width :]):
+            raise LabelError("row-length", f"{len(row.cells)} cells, but the header has {header.width}")
+        animals = [_points(row, columns=columns, names=names) for columns in header.animals.values()]
+    except LabelError as bad:
+        findings.error(bad.id, where, str(bad), image_id=name)
+        return []
+    drafts = []
+    for points_xy, visible in animals:
+        if visible.any():
+            box = _box(points_xy[visible]) if len(header.animals) > 1 else None
+            drafts.append(replace(background, points_xy=points_xy, visible=visible, box_xyxy=box))
+    return drafts or [background]
+
+
+def _points(row: Row, *, columns: dict[str, tuple[int, int]], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Continuous points [K, 2] of one animal, and which of them are labelled [K]."""
+    points_xy, visible = np.zeros((len(names), 2)), np.zeros(len(names), dtype=bool)
+    for index, bodypart in enumerate(names):
+        if bodypart not in columns:
+            continue
+        cells = [row.cells[i] for i in columns[bodypart]]
+        missing = [cell.lower() in _MISSING for cell in cells]
+        if all(missing):
+            continue
+        if any(missing):
+            raise LabelError("point-incomplete", f"'{bodypart}' has only one of x and y")
+        try:
+            xy = [number(cell) for cell in cells]
+        except ValueError:
+            raise LabelError("row-unreadable", f"'{bodypart}' is at ({', '.join(cells)})") from None
+        if not is_finite(xy):
+            raise LabelError("point-not-finite", f"'{bodypart}' is at ({', '.join(cells)})")
+        points_xy[index], visible[index] = xy, True
+    return np.where(visible[:, None], index_to_continuous(points_xy), 0.0), visible
+
+
+def _box(points_xy: np.ndarray) -> Box | None:
+    """The tight box of points; None where it has no area."""
+    x0, y0, x1, y1 = box_around(points_xy)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

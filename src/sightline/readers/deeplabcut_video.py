@@ -41,6 +41,11 @@ def read(path: Path) -> Dataset:
     if not deeplabcut.detect(path):
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
     labelled = deeplabcut.read(path)
+    several = next((record for record in labelled.records if record.image_id.endswith("#2")), None)
+    if several is not None:
+        raise UserError(
+            f"{path}: {several.source} labels several animals. Expected one point through video: label one animal."
+        )
     findings = Findings(problems=[problem for problem in labelled.problems if problem.id != "label-missing"])
     clips: dict[str, list[Record]] = {}
     for record in labelled.records:

@@ -46,13 +46,16 @@ def json_files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.glob("*.json")) if file.is_file() and not file.name.startswith(".")]
 
 
-def read_lists(path: Path, keys: Collection[str], *, drop: Collection[str] = ()) -> dict[str, list[Entry]]:
+def read_lists(
+    path: Path, keys: Collection[str], *, drop: Collection[str] = (), dropped_beside: str | None = None
+) -> dict[str, list[Entry]]:
     """Some of the lists of objects that a JSON file's top-level object holds; what else is in it is passed over.
 
     Args:
         path: the file, UTF-8 or UTF-16 with a mark.
         keys: the lists that must be there.
         drop: members of the objects that are not kept ("segmentation").
+        dropped_beside: they are kept where this member ("bbox") is lacking or empty.
 
     Raises:
         UserError: it cannot be read, is not JSON or cut off, or one of the lists is not there.
@@ -71,20 +74,32 @@ def read_lists(path: Path, keys: Collection[str], *, drop: Collection[str] = ())
                     continue
                 if not isinstance(entry, dict):
                     raise UserError(f"{path}:{text.line}: '{key}' holds {str(entry)[:40]}, expected objects {{...}}.")
-                entries.append({name: value for name, value in entry.items() if name not in drop})
+                if dropped_beside is None or entry.get(dropped_beside):
+                    entry = {name: value for name, value in entry.items() if name not in drop}
+                entries.append(entry)
         text.expect_end()
     if missing := [key for key in keys if key not in found]:
         raise UserError(f"{path} has no list of objects {_named(missing)}. Expected {_named(keys)}.")
     return found
 
 
-def read_items(path: Path) -> Iterator[Entry]:
+def read_items(path: Path, *, or_one: bool = False) -> Iterator[Entry]:
     """The objects of a JSON file that is a list, one after the other.
+
+    Args:
+        path: the file, UTF-8 or UTF-16 with a mark.
+        or_one: the file may be one such object, without a list around it.
 
     Raises:
         UserError: it cannot be read, is not JSON or cut off, or is not a list of objects.
     """
     with _open(path) as text:
+        if or_one and text.peek() == "{":
+            entry = text.value()
+            assert isinstance(entry, dict), path
+            yield entry
+            text.expect_end()
+            return
         if text.peek() != "[":
             raise UserError(f"{path} should hold a JSON list [...], but starts with '{text.peek()}'.")
         for entry in text.items():

@@ -1,13 +1,16 @@
-"""Label Studio: the JSON of an export, with rectangles (boxes) or key points of one object a picture.
+"""Label Studio: the JSON or JSON-MIN of an export, with rectangles (boxes), or with key points.
 
 Convention of the format: percent of the picture's width and height from edge to edge, of the picture
 as it is shown, upright. Pictures are paths of the server (`/data/local-files/?d=...`), uploads with
 eight characters before the name, or URLs; they are looked for by name below the JSON's folder. A
-rectangle drawn at an angle gives the upright box around it; a picture that was turned while labelling
-is an error. An annotation without regions says that there is nothing in the picture; a task without
-annotation is not labelled. `split` and `group` of a task's data are read, and a note "crowd".
-The labelling configuration beside the JSON (`NAME_config.xml`, `config.xml`) gives the order of labels.
-In: a JSON or its folder. Out: a Dataset. Next: cvat.py
+rectangle drawn at an angle gives the upright box around it, as do polygons and ellipses of labels that
+have no rectangles; a picture that was turned while labelling is an error. Key points are those of one
+object a picture; with rectangles beside them each rectangle is an object, and a point belongs to the one
+that is its parent, the only one, or the only one that it lies in. An annotation without regions says that
+there is nothing in the picture; a task without annotation is not labelled. `split` and `group` of a
+task's data are read, and a note "crowd". The labelling configuration beside the JSON (`NAME_config.xml`,
+`config.xml`) gives the order of labels.
+In: a JSON or its folder. Out: a Dataset. Next: label_studio_entries.py
 """
 
 from __future__ import annotations
@@ -16,23 +19,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from sightline.errors import UserError
-from sightline.readers.assemble import Draft, Findings, assemble, place
+from sightline.readers.assemble import Draft, Findings, LabelError, assemble, place
 from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes
 from sightline.readers.class_names import class_order
 from sightline.readers.json_stream import json_files, mentions
+from sightline.readers.label_studio_entries import is_export
+from sightline.readers.label_studio_objects import objects_of
+from sightline.readers.label_studio_regions import BOXES, OUTLINES, POINTS
 from sightline.readers.label_studio_tasks import Task, configured_names, read_tasks
 from sightline.readers.pictures import Pictures
-from sightline.readers.texts import choose_label_files
+from sightline.readers.texts import choose_label_files, read_start
 from sightline.records import Dataset
 from sightline.skeletons import skeleton_for
 
 FORMAT = "label_studio"
-LOOKED_FOR = "a JSON of tasks with rectanglelabels or keypointlabels (Label Studio export)"
-
-_BOXES, _POINTS = "rectanglelabels", "keypointlabels"
+LOOKED_FOR = "a JSON of tasks with rectanglelabels or keypointlabels (Label Studio export, JSON or JSON-MIN)"
 
 
 def detect(path: Path) -> bool:
@@ -44,7 +46,7 @@ def read(path: Path) -> Dataset:
     """Read one JSON, or those of a folder whose names tell the parts of the data.
 
     Raises:
-        UserError: no such JSON, it cannot be parsed, or it has boxes and points, or neither.
+        UserError: no such JSON, it cannot be parsed, or it has neither boxes nor points.
     """
     files = _files(path) or ([path] if path.is_file() and path.suffix.lower() == ".json" else [])
     if not files:
@@ -52,32 +54,63 @@ def read(path: Path) -> Dataset:
     root = path if path.is_dir() else path.parent
     findings, pictures = Findings(), Pictures(root)
     tasks: list[Task] = []
-    chosen = choose_label_files(files, what="Label Studio")
+    # A storage that Label Studio writes to has a file for each annotation.
+    are_tasks = all(read_start(file).lstrip().startswith("{") for file in files)
+    chosen = [(file, None) for file in files] if are_tasks else choose_label_files(files, what="Label Studio")
     for file, split in chosen:
         for task in read_tasks(file, where=place(file, root), pictures=pictures, findings=findings):
             tasks.append(task if task.split or split is None else replace(task, split=split))
-    listed = {kind: configured_names(chosen[0][0], kind=kind) for kind in (_BOXES, _POINTS)}
+    listed = {kind: configured_names(chosen[0][0], kind=kind) for kind in (BOXES, POINTS)}
     kinds = {one.kind for task in tasks for one in task.drawn} or {kind for kind, names in listed.items() if names}
-    where = ", ".join(place(file, root) for file, _ in chosen)
-    if len(kinds) != 1 and (tasks or not findings.problems):
-        found = "both rectangles and key points" if kinds else "neither rectangles nor key points"
-        raise UserError(f"{root / where} has {found}. Expected one kind: export the tasks or the labels of one kind.")
+    where = place(files[0], root) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+    is_told = findings.has_errors or any(task.faults for task in tasks) or (findings.problems and not tasks)
+    if not kinds and not is_told:
+        raise UserError(
+            f"{root / where} has neither rectangles nor key points. Expected some: export the tasks, as JSON, with "
+            "their annotations."
+        )
     elsewhere = [file for file in json_files(root) if file not in files]
-    build = _of_points if kinds == {_POINTS} else _of_boxes
-    names = listed[_POINTS if kinds == {_POINTS} else _BOXES]
-    return build(tasks, root=root, listed=names, findings=findings, pictures=pictures, elsewhere=elsewhere)
+    outlines = _use_outlines(tasks, where=where, findings=findings)
+    build = _of_points if POINTS in kinds else _of_boxes
+    names = listed[POINTS if POINTS in kinds else BOXES]
+    return build(outlines, root=root, listed=names, findings=findings, pictures=pictures, elsewhere=elsewhere)
 
 
 def _files(path: Path) -> list[Path]:
     """The JSONs of this format: the path itself, or those directly in it."""
     files = json_files(path) if path.is_dir() else [path] if path.suffix.lower() == ".json" else []
-    return [file for file in files if mentions(file, "data") and _has_regions(file)]
+    # A configuration beside a file tells what could have been drawn where nothing was.
+    return [
+        file
+        for file in files
+        if is_export(file) or (mentions(file, "data") and file.with_name(f"{file.stem}_config.xml").is_file())
+    ]
 
 
-def _has_regions(file: Path) -> bool:
-    """Whether there are boxes or points, or a configuration beside the file where nothing was there to be drawn."""
-    has_config = file.with_name(f"{file.stem}_config.xml").is_file()
-    return has_config or mentions(file, _BOXES) or mentions(file, _POINTS)
+def _use_outlines(tasks: Sequence[Task], *, where: str, findings: Findings) -> list[Task]:
+    """The tasks with boxes around outlines, but for those of labels that have rectangles, or of data of points."""
+    shapes = [one for task in tasks for one in task.drawn]
+    boxed = {one.label for one in shapes if one.kind == BOXES}
+    has_points = any(one.kind == POINTS for one in shapes)
+    used = left = 0
+    made = []
+    for task in tasks:
+        drawn = []
+        for one in task.drawn:
+            if one.kind not in OUTLINES:
+                drawn.append(one)
+            elif has_points or one.label in boxed:
+                left += 1
+            else:
+                used += 1
+                drawn.append(replace(one, kind=BOXES))
+        made.append(replace(task, drawn=tuple(drawn)))
+    if used:
+        message = f"{used} polygons or ellipses of labels that have no rectangles; the boxes around them are used"
+        findings.note("outline-boxed", where, message)
+    if left:
+        findings.note("annotation-skipped", where, f"left out: {left} polygons or ellipses")
+    return made
 
 
 def _of_boxes(
@@ -131,38 +164,39 @@ def _of_points(
     pictures: Pictures,
     elsewhere: Sequence[Path],
 ) -> Dataset:
-    names = tuple(dict.fromkeys([*listed, *(one.label for task in tasks for one in task.drawn)]))
+    shapes = [one for task in tasks for one in task.drawn]
+    names = tuple(dict.fromkeys([*listed, *(one.label for one in shapes if one.kind == POINTS)]))
+    if rectangles := sum(one.kind == BOXES for one in shapes):
+        message = f"{rectangles} rectangles are taken for the boxes of the objects whose points are in them"
+        findings.note("boxes-of-objects", tasks[0].source.rsplit(":", 1)[0], message)
     drafts = []
     for task in tasks:
-        points_xy, visible = np.zeros((len(names), 2)), np.zeros(len(names), dtype=bool)
         image_id = task.name if task.path is None else pictures.name_of(task.path)
         for bad in task.faults:
             findings.error(bad.id, task.source, str(bad), image_id=image_id)
-        twice = None
-        for one in task.drawn:
-            index = names.index(one.label)
-            twice = one.label if visible[index] else twice
-            points_xy[index], visible[index] = one.where[:2], True
-        if twice is not None:
-            message = f"the point '{twice}' is there twice; expected one object with each point once"
-            findings.error("point-count", task.source, message, image_id=image_id)
-        elif not np.isfinite(points_xy).all():
-            findings.error("point-not-finite", task.source, "a point is NaN or infinite", image_id=image_id)
-        elif not task.faults:
-            drafts.append(
-                Draft(
-                    name=task.name,
-                    points_xy=points_xy,
-                    visible=visible,
-                    source=task.source,
-                    listing=task.source,
-                    size_hw=task.size_hw,
-                    group=task.group,
-                    split=task.split,
-                    path=task.path,
-                    is_guess=task.is_guess,
-                )
+        if task.faults:
+            continue
+        try:
+            objects = objects_of(task, names=names)
+        except LabelError as bad:
+            findings.error(bad.id, task.source, str(bad), image_id=image_id)
+            continue
+        drafts += [
+            Draft(
+                name=task.name,
+                points_xy=points_xy,
+                visible=visible,
+                source=task.source,
+                listing=task.source,
+                box_xyxy=box,
+                size_hw=task.size_hw,
+                group=task.group,
+                split=task.split,
+                path=task.path,
+                is_guess=task.is_guess,
             )
+            for points_xy, visible, box in objects
+        ]
     return assemble(
         drafts,
         root=root,

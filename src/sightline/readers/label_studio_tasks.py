@@ -5,44 +5,21 @@ In: a JSON. Out: tasks with boxes and points in fractions of the picture. Next: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import numpy as np
-
-from sightline.errors import UserError
-from sightline.geometry import Box, about, rotation
 from sightline.images import IMAGE_SUFFIXES
 from sightline.readers.assemble import Findings, LabelError
-from sightline.readers.json_stream import Entry, read_items
+from sightline.readers.json_stream import Entry
+from sightline.readers.label_studio_entries import KINDS, entries_of
+from sightline.readers.label_studio_regions import BOXES, POINTS, Drawn, drawn_from, kind_of, size_of
 from sightline.readers.pictures import Pictures
 from sightline.readers.xml_nodes import read_nodes
 
-CROWD = "crowd"
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
-_KINDS = {"rectanglelabels": "RectangleLabels", "keypointlabels": "KeyPointLabels"}
+_TAGS = {BOXES: "RectangleLabels", POINTS: "KeyPointLabels"}
 _CONFIGS = ("config.xml", "label_config.xml", "labeling_config.xml")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """One box or point.
-
-    Attributes:
-        kind: "rectanglelabels" or "keypointlabels".
-        where: x0, y0, x1, y1, or the point twice, as fractions of the picture.
-        is_crowd: whether its notes say so.
-        was_turned: whether the rectangle was drawn at an angle; `where` is the upright box around it.
-    """
-
-    kind: str
-    label: str
-    where: Box
-    is_crowd: bool = False
-    was_turned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +60,13 @@ def read_tasks(file: Path, *, where: str, pictures: Pictures, findings: Findings
     """The labelled tasks of an export; those that nobody labelled are warned of.
 
     Raises:
-        UserError: the file is not a JSON list of tasks.
+        UserError: the file holds no tasks.
     """
     tasks: list[Task] = []
     counts = Counts()
-    for index, entry in enumerate(read_items(file)):
-        source = f"{where}:task {entry.get('id', index + 1)}"
-        data = entry.get("data")
-        if not isinstance(data, dict):
-            raise UserError(f"{source} has no 'data'. Expected Label Studio's export JSON (not JSON-MIN, not CSV).")
+    for source, entry in entries_of(file, where=where):
+        data = entry["data"]
+        assert isinstance(data, Mapping), source
         if "video" in data:
             counts.videos += 1
             continue
@@ -99,7 +74,8 @@ def read_tasks(file: Path, *, where: str, pictures: Pictures, findings: Findings
         if said is None:
             findings.error("row-unreadable", source, "its data name no picture")
             continue
-        name, path = _find(said, pictures=pictures)
+        name = _clean(said)
+        path = pictures.find(name)
         result = _result(entry, counts=counts)
         if result is None:
             image_id = name if path is None else pictures.name_of(path)
@@ -119,7 +95,7 @@ def configured_names(file: Path, *, kind: str) -> tuple[str, ...]:
     """The labels in the order of the labelling configuration beside an export; () where there is none."""
     for config in (file.with_name(f"{file.stem}_config.xml"), *(file.with_name(name) for name in _CONFIGS)):
         if config.is_file():
-            nodes = read_nodes(config, {_KINDS[kind]})
+            nodes = read_nodes(config, {_TAGS[kind]})
             names = (label.attributes.get("value", "").strip() for node in nodes for label in node.all("Label"))
             return tuple(dict.fromkeys(name for name in names if name))
     return ()
@@ -140,16 +116,6 @@ def _clean(said: str) -> str:
     if address.scheme in ("http", "https", "s3", "gs", "azure-blob", "file") or said.startswith("/data/"):
         return unquote(address.path).lstrip("/")
     return said
-
-
-def _find(said: str, *, pictures: Pictures) -> tuple[str, Path | None]:
-    """A picture by its name, or without the eight characters that uploading puts before it."""
-    name = _clean(said)
-    path = pictures.find(name)
-    shorter = str(PurePosixPath(name).with_name(_UPLOAD_PREFIX.sub("", PurePosixPath(name).name)))
-    if path is None and shorter != name:
-        path = pictures.find(shorter)
-    return name, path
 
 
 def _result(entry: Entry, *, counts: Counts) -> list[Entry] | None:
@@ -181,6 +147,7 @@ def _task(
     drawn: list[Drawn] = []
     faults: list[LabelError] = []
     size_hw = None
+    labelled = {region.get("id") for region in result if region.get("type") == "labels"}
     for region in result:
         if region.get("image_rotation") not in (None, 0, 0.0):
             turned = region.get("image_rotation")
@@ -188,13 +155,14 @@ def _task(
                 f"it was labelled with the picture turned by {turned} degrees; turn the file itself, and label it so"
             )
             raise LabelError("image-turned", message)
-        size_hw = size_hw or _size(region)
-        kind = str(region.get("type"))
-        if kind not in _KINDS:
-            counts.others[kind] = counts.others.get(kind, 0) + 1
+        size_hw = size_hw or size_of(region)
+        kind = kind_of(region)
+        if kind not in KINDS:
+            if region.get("id") not in labelled:  # else it is the shape that a region of type "labels" repeats
+                counts.others[kind] = counts.others.get(kind, 0) + 1
             continue
         try:
-            drawn.append(_drawn(region, kind=kind, size_hw=_size(region)))
+            drawn.append(drawn_from(region, kind=kind))
         except LabelError as bad:
             faults.append(bad)
     counts.turned += sum(one.was_turned for one in drawn)
@@ -209,53 +177,6 @@ def _task(
         split=split.lower() if isinstance(split, str) and split else None,
         group=str(group) if group not in (None, "") else None,
     )
-
-
-def _drawn(region: Entry, *, kind: str, size_hw: tuple[int, int] | None) -> Drawn:
-    value = region.get("value")
-    if not isinstance(value, dict):
-        raise LabelError("row-unreadable", f"region {region.get('id')} has no value")
-    labels = value.get(kind)
-    if not isinstance(labels, list) or len(labels) != 1 or not str(labels[0]).strip():
-        raise LabelError("box-class-missing", f"region {region.get('id')} has the labels {labels}, expected one")
-    x, y = _percent(value, "x"), _percent(value, "y")
-    label = str(labels[0]).strip()
-    if kind == "keypointlabels":
-        return Drawn(kind=kind, label=label, where=(x, y, x, y))
-    box = (x, y, x + _percent(value, "width"), y + _percent(value, "height"))
-    degrees = value.get("rotation") or 0.0
-    if degrees:
-        box = _upright(box, degrees=degrees, size_hw=size_hw)
-    meta = region.get("meta")
-    notes = meta.get("text") if isinstance(meta, dict) else None
-    is_crowd = CROWD in notes if isinstance(notes, list | str) else False
-    return Drawn(kind=kind, label=label, where=box, is_crowd=is_crowd, was_turned=bool(degrees))
-
-
-def _percent(value: Mapping[str, object], name: str) -> float:
-    found = value.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise LabelError("row-unreadable", f"{name} is {str(found)[:40]}, expected a number")
-    return found / 100
-
-
-def _upright(box: Box, *, degrees: object, size_hw: tuple[int, int] | None) -> Box:
-    """The upright box around one that is turned about its upper left corner, clockwise, in pixels."""
-    if not isinstance(degrees, int | float) or size_hw is None:
-        raise LabelError("row-unreadable", f"rotation is {degrees}, expected a number, and the picture's size with it")
-    height, width = size_hw
-    scale = np.array([width, height, width, height], dtype=np.float64)
-    pixels = np.array([box]) * scale
-    turned = about(pixels[0, :2].tolist(), rotation(float(degrees))).boxes(pixels)
-    x0, y0, x1, y1 = (turned / scale)[0].tolist()
-    return x0, y0, x1, y1
-
-
-def _size(region: Entry) -> tuple[int, int] | None:
-    height, width = region.get("original_height"), region.get("original_width")
-    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
-        return height, width
-    return None
 
 
 def _report(counts: Counts, *, where: str, findings: Findings) -> None:

@@ -10,7 +10,6 @@ In: a JSON or its folder. Out: a Dataset of clips. Next: deeplabcut_video.py
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,14 +20,13 @@ from sightline.readers.clip_assemble import ClipDraft, assemble_clips
 from sightline.readers.footage import Footage, footage_of_video, only, videos_named
 from sightline.readers.json_stream import Entry, json_files, mentions, read_items
 from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
+from sightline.readers.pictures import UPLOAD_PREFIX
 from sightline.readers.texts import is_finite
 from sightline.records import Dataset, Skeleton
 from sightline.video.library import VIDEO_SUFFIXES, VideoError
 
 FORMAT = "label_studio_video"
 LOOKED_FOR = "a JSON of tasks with a video and key frames in a sequence (Label Studio export)"
-
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
 def detect(path: Path) -> bool:
@@ -51,7 +49,7 @@ def read(path: Path) -> Dataset:
     drafts: dict[str, ClipDraft] = {}
     names: dict[str, str] = {}
     for file in files:
-        for index, task in enumerate(read_items(file)):
+        for index, task in enumerate(read_items(file, or_one=True)):
             source = f"{place(file, root)}:task {task.get('id', index + 1)}"
             draft = _clip(task, source=source, root=root, names=names, findings=findings)
             if draft is None:
@@ -86,14 +84,16 @@ def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findin
     if said is None:
         findings.error("row-unreadable", source, "its data name no video")
         return None
-    shorter = _UPLOAD_PREFIX.sub("", said)
+    shorter = UPLOAD_PREFIX.sub("", said)
     video = only(videos_named(root, said)) or (only(videos_named(root, shorter)) if shorter != said else None)
     if video is None:
         findings.error("video-missing", source, f"there is no video '{said}' in {root}, or several of that name")
         return None
     regions = _regions(task, source=source, findings=findings)
-    if regions is None:
-        findings.warning("label-missing", source, f"'{said}' is not labelled yet")
+    tracked = [region for region in regions or () if _sequence(region) is not None]
+    if regions is None or (regions and not tracked):
+        why = "is not labelled yet" if regions is None else "has regions, but none with a sequence of key frames"
+        findings.warning("label-missing", source, f"'{said}' {why}")
         return None
     try:
         footage = footage_of_video(video)
@@ -101,19 +101,16 @@ def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findin
         findings.error(error.fault, source, str(error))
         return None
     tracks = []
-    skipped = 0
-    for region in regions:
-        value = region.get("value")
-        if not isinstance(value, Mapping) or not isinstance(value.get("sequence"), list):
-            skipped += 1
-            continue
+    for region in tracked:
+        value, sequence = region["value"], _sequence(region)
+        assert isinstance(value, Mapping) and sequence is not None, region
         for label in _label_names(value):
             names.setdefault(label, source)
         _check_length(value, footage, source=source, findings=findings)
-        keyframes = _keyframes(value["sequence"], source=source, findings=findings)
+        keyframes = _keyframes(sequence, source=source, findings=findings)
         if keyframes:
             tracks.append(Track(keyframes=keyframes, source=source))
-    if skipped:
+    if skipped := len(regions) - len(tracked):
         findings.note("annotation-skipped", source, f"left out: {skipped} regions without a sequence of key frames")
     labels = labels_of_tracks(tracks, frames=range(footage.end), end=footage.end, where=source, findings=findings)
     assert isinstance(data, Mapping)
@@ -125,6 +122,13 @@ def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findin
         where=source,
         split=split.lower() if isinstance(split, str) and split else None,
     )
+
+
+def _sequence(region: Entry) -> Sequence[object] | None:
+    """The key frames of a region; None where it is no track (a part of the timeline, a choice)."""
+    value = region.get("value")
+    sequence = value.get("sequence") if isinstance(value, Mapping) else None
+    return sequence if isinstance(sequence, list) else None
 
 
 def _video_name(data: Mapping[str, object]) -> str | None:

@@ -8,7 +8,7 @@ The header decides. A file column (`file`, `image`, `filename`, ...); points as 
 not labelled), `split`, `group` (or `subject`, `person`, `identity`, `clip`, `video`), `width`,
 `height`, a box and `instance`. A point whose cells are both blank is not visible. Rows of one
 picture are several objects where `instance` or the box tells them apart, and doubles otherwise.
-In: a CSV file or its folder. Out: a Dataset. Next: kaggle_csv.py
+In: a CSV file, its folder, or one CSV in each folder of a part (train/, valid/). Out: a Dataset. Next: kaggle_csv.py
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sightline.readers.assemble import Draft, Findings, LabelError, assemble, nu
 from sightline.readers.box_header import looks_like_boxes
 from sightline.readers.csv_header import (
     BOX_COLUMNS,
+    BOX_CORNER_SIZE,
     BOX_SIZE_COLUMNS,
     FILE_COLUMNS,
     GROUP_COLUMNS,
@@ -33,10 +34,11 @@ from sightline.readers.csv_header import (
     SPLIT_COLUMNS,
     Columns,
     looks_like_landmarks,
+    named_header,
     understand_header,
 )
-from sightline.readers.pictures import Pictures
-from sightline.readers.texts import Row, choose_label_files, is_finite, number, read_header, read_table
+from sightline.readers.pictures import Pictures, finder_of
+from sightline.readers.texts import Row, files_with_parts, is_finite, number, part_folders, read_header, read_table
 from sightline.records import Dataset, Skeleton
 from sightline.skeletons import skeleton_for
 
@@ -47,7 +49,7 @@ _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 def detect(path: Path) -> bool:
-    """Whether a CSV, or one directly in the folder, has the header of this format."""
+    """Whether a CSV, or one directly in the folder or in those of the parts, has the header of this format."""
     return bool(_files(path))
 
 
@@ -61,18 +63,19 @@ def read(path: Path) -> Dataset:
     if not files:
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
     root = path if path.is_dir() else path.parent
-    chosen = choose_label_files(files, what="landmark CSV")
+    chosen = files_with_parts(files, folder=root, what="landmark CSV")
     findings, drafts = Findings(), []
     skeletons: list[Skeleton] = []
     for file, split in chosen:
-        rows = read_table(file)
-        columns = understand_header(rows[0].cells, where=str(file))
+        rows, finder = read_table(file), finder_of(file, root=root)
+        columns = understand_header(named_header(rows[0].cells), where=str(file))
         skeletons.append(_skeleton(columns, findings=findings, where=place(file, root)))
         if skeletons[-1].names != skeletons[0].names:
             raise UserError(
                 f"{file} has other points than {chosen[0][0].name}. Files of one data set need the same points."
             )
         for draft in _drafts(rows[1:], columns=columns, file=place(file, root), findings=findings):
+            draft = replace(draft, path=finder.find(draft.name))
             drafts.append(draft if draft.split or split is None else replace(draft, split=split))
     read_files = {file for file, _ in chosen}
     return assemble(
@@ -87,7 +90,14 @@ def read(path: Path) -> Dataset:
 
 
 def _files(path: Path) -> list[Path]:
-    """The CSVs of this format: the path itself, or those directly in it."""
+    """The CSVs of this format: the path itself, those directly in it, or those in its folders of parts."""
+    for folders in ([path], part_folders(path)):
+        if found := [file for folder in folders for file in _csvs(folder)]:
+            return found
+    return []
+
+
+def _csvs(path: Path) -> list[Path]:
     candidates = sorted(path.iterdir()) if path.is_dir() else [path]
     return [
         file
@@ -95,7 +105,7 @@ def _files(path: Path) -> list[Path]:
         if file.suffix.lower() == ".csv"
         and not file.name.startswith(".")
         and file.is_file()
-        and looks_like_landmarks(header := read_header(file))
+        and looks_like_landmarks(header := named_header(read_header(file)))
         and not looks_like_boxes(header)
     ]
 
@@ -194,7 +204,7 @@ def _value(text: str, *, what: str) -> float:
 
 def _box(row: Row, *, columns: Columns) -> Box | None:
     """The row's box as edges, where it has one."""
-    for names in (*BOX_COLUMNS, *BOX_SIZE_COLUMNS):
+    for names in (*BOX_COLUMNS, *BOX_SIZE_COLUMNS, BOX_CORNER_SIZE):
         if not set(names) <= set(columns.others):
             continue
         cells = [row.cells[columns.others[name]] for name in names]
@@ -203,7 +213,7 @@ def _box(row: Row, *, columns: Columns) -> Box | None:
         first, second, third, fourth = (
             _value(cell, what=f"box column {n}") for cell, n in zip(cells, names, strict=True)
         )
-        if names in BOX_SIZE_COLUMNS:
+        if names not in BOX_COLUMNS:
             third, fourth = first + third, second + fourth
         if not is_finite([first, second, third, fourth]) or third <= first or fourth <= second:
             raise LabelError("box-invalid", f"the box ({', '.join(cells)}) has no area")
@@ -213,6 +223,8 @@ def _box(row: Row, *, columns: Columns) -> Box | None:
 
 def _size(row: Row, *, columns: Columns) -> tuple[int, int] | None:
     """(height, width) where the row claims both."""
+    if set(BOX_CORNER_SIZE) <= set(columns.others):
+        return None  # these are the box's width and height
     width, height = columns.text(row, SIZE_COLUMNS[0::2]), columns.text(row, SIZE_COLUMNS[1::2])
     if width is None or height is None:
         return None

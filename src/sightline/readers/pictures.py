@@ -1,21 +1,28 @@
 """Finding the picture that a label file names.
 
 Label files travel: their paths are absolute, or written on Windows, or relative to a folder
-that was renamed. In: a name. Out: a path that exists, or None.
+that was renamed. Some tools leave the ending out, some put eight characters before an uploaded
+picture's name. In: a name. Out: a path that exists, or None.
 Next: assemble.py
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from sightline.images import IMAGE_SUFFIXES, list_images
 
 # Where a label file's name fits several pictures, the first of these is taken.
 _BESIDE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *sorted(IMAGE_SUFFIXES - {".png", ".jpg", ".jpeg", ".bmp"}))
+# Folders that hold labels and no pictures.
+LABEL_FOLDERS = ("annotations", "annotation", "labels", "ann")
+# What Label Studio puts before the name of an uploaded picture, in all of its exports.
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
 def is_picture(path: Path) -> bool:
@@ -37,11 +44,18 @@ class Pictures:
 
         Tried in turn: the path as it is (absolute, or below the root or a folder of pictures),
         the path with leading folders taken away one by one, the name alone anywhere below the
-        root where only one file has it. Letter case of the file's name is ignored last of all.
+        root where only one file has it. Letter case of the file's name is ignored last of all. Where
+        nothing is found, the same again with the ending that the name lacks, without what an upload
+        put before it, and with a URL's `%20` read as a blank.
         """
         clean = PurePosixPath(name.strip().replace("\\", "/"))
         if not clean.name:
             return None
+        if (found := self._find(clean)) is not None:
+            return found
+        return next((found for other in _other_spellings(clean) if (found := self._find(other)) is not None), None)
+
+    def _find(self, clean: PurePosixPath) -> Path | None:
         if clean.is_absolute() and Path(clean).is_file():
             # Below the root it must be the path that a relative name gives, to be known as a double.
             root = self.root.absolute()
@@ -102,6 +116,29 @@ class Pictures:
         for path in list_images(self.root):
             found.setdefault(path.name.lower(), []).append(path)
         return found
+
+
+def finder_of(file: Path, *, root: Path) -> Pictures:
+    """Looks first where this label file's pictures lie: beside it in a folder of its part, or in a folder of its name.
+
+    Parts of one data set often have pictures of the same names: `train/a.jpg` is meant by `train/labels.csv`, by
+    `train.csv` and by `instances_train.json`, whose own folder then is `train` or `images/train`.
+    """
+    name = file.stem.rsplit("_", 1)[-1]
+    beside = [file.parent] if file.parent.name.lower() not in LABEL_FOLDERS else []
+    own = [folder for folder in (*beside, root / name, root / "images" / name) if folder.is_dir() and folder != root]
+    return Pictures(own[0] if own else root, folders=[*own[1:], root, file.parent])
+
+
+def _other_spellings(name: PurePosixPath) -> Iterator[PurePosixPath]:
+    """How the file of a name that is not there may be called."""
+    if name.suffix.lower() not in IMAGE_SUFFIXES:
+        yield from (name.with_name(name.name + suffix) for suffix in _BESIDE_SUFFIXES)
+        return
+    if UPLOAD_PREFIX.match(name.name):
+        yield name.with_name(UPLOAD_PREFIX.sub("", name.name))
+    if "%" in name.name:
+        yield PurePosixPath(unquote(name.as_posix()))
 
 
 def _normal(path: Path) -> Path:

@@ -1,12 +1,14 @@
 """300-W `.pts` files, each beside its picture: `version: 1`, `n_points: 68`, `{`, one `x y` a line, `}`.
 
 Convention of the format: coordinates count pixels from 1 (MATLAB), so the centre of the first pixel
-is (1, 1); 1 is subtracted, and the pixel-index coordinates become continuous ones.
+is (1, 1); 1 is subtracted, and the pixel-index coordinates become continuous ones. What follows `#` or
+`//` on a line is a comment.
 In: a folder (and those below it), or one file. Out: a Dataset. Next: imm_asf.py
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from sightline.readers.texts import is_finite, number, read_text, split_of_name
 from sightline.records import Dataset
 
 FORMAT = "pts"
+_COMMENT = re.compile(r"(#|//).*")
 LOOKED_FOR = "*.pts files beside pictures of the same name (300-W)"
 
 
@@ -81,7 +84,7 @@ def _points(file: Path, *, where: str, image_id: str, findings: Findings) -> np.
     points: list[list[float]] = []
     inside = False
     for line, text in enumerate(read_text(file).splitlines(), start=1):
-        words = text.split()
+        words = _COMMENT.sub("", text).split()
         if not words:
             continue
         if words == ["{"]:
@@ -89,8 +92,8 @@ def _points(file: Path, *, where: str, image_id: str, findings: Findings) -> np.
         elif words == ["}"]:
             break
         elif not inside:
-            key, _, value = text.replace("{", "").partition(":")
-            inside = text.rstrip().endswith("{")
+            key, _, value = _COMMENT.sub("", text).replace("{", "").partition(":")
+            inside = words[-1].endswith("{")
             if key.strip().lower() == "n_points" and value.strip().isdecimal():
                 announced = int(value)
         else:

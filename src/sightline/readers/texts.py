@@ -27,6 +27,7 @@ _SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
+_DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d+)$")
 
 
 def read_text(path: Path) -> str:
@@ -71,6 +72,8 @@ class Row:
 def read_table(path: Path) -> list[Row]:
     """The rows of a CSV file that hold anything; the delimiter (, ; or tab) is the first line's.
 
+    Spreadsheets that part cells with semicolons write 1,5 for one and a half; it becomes 1.5.
+
     Raises:
         UserError: it cannot be read, or a quote is never closed.
     """
@@ -82,6 +85,8 @@ def read_table(path: Path) -> list[Row]:
     try:
         for cells in reader:
             stripped = tuple(cell.strip() for cell in cells)
+            if delimiter == ";":
+                stripped = tuple(_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in stripped)
             if any(stripped):
                 rows.append(Row(cells=stripped, line=reader.line_num))
     except csv.Error as error:
@@ -171,3 +176,20 @@ def choose_label_files(files: Sequence[Path], *, what: str) -> list[tuple[Path, 
             "data each one is (train, val, test). Give the path of one file instead of the folder."
         )
     return [*named]
+
+
+def files_with_parts(files: Sequence[Path], *, folder: Path, what: str) -> list[tuple[Path, str | None]]:
+    """As `choose_label_files`, where files may lie in folders that name the parts (`train/labels.csv`).
+
+    Raises:
+        UserError: several files, and neither their folders nor their names tell the parts apart.
+    """
+    by_folder = {split_of_name(file.parent.name): file for file in files if file.parent != folder}
+    if len(by_folder) == len(files) and None not in by_folder:
+        return [(file, split) for split, file in by_folder.items()]
+    return choose_label_files(files, what=what)
+
+
+def part_folders(path: Path) -> list[Path]:
+    """The folders directly in a folder whose names speak of a part of the data."""
+    return [sub for sub in sorted(path.iterdir()) if sub.is_dir() and split_of_name(sub.name)] if path.is_dir() else []

@@ -5,8 +5,9 @@ without `_ball`, beside it or in `../video`; or frames in `../frame/NAME`), `fra
 or the first TrackNet's `Label.csv` among numbered pictures: `file name,visibility,x-coordinate,y-coordinate,status`.
 Convention of the format: frames are numbered from 0; X and Y are pixel-index coordinates (the centre of the first
 pixel is 0), turned into continuous ones; where no number is above 1 they are fractions from edge to edge.
-Visibility 0 is not visible, and so is 3 (occluded, in `Label.csv`); 1 and 2 (hard to see) are visible. Folders
-named train, val and test are the parts of the data. In: a CSV or a folder of many. Out: a Dataset of clips.
+Visibility 0 is not visible, and so is 3 (occluded, in `Label.csv`); 1 and 2 (hard to see) are visible. Of a video
+that is labelled in a folder `corrected_csv` too, that one counts. Folders named train, val and test are the parts of
+the data. In: a CSV or a folder of many. Out: a Dataset of clips.
 Next: ball_csv.py
 """
 
@@ -40,6 +41,7 @@ _REMARKS = ("status", "time", "inpaint_mask")
 _DEPTHS = ("*.csv", "*/*.csv", "*/*/*.csv", "*/*/*/*.csv")
 _ENDINGS = re.compile(r"[_-](ball|labels?|track|predict|shuttle)$", re.IGNORECASE)
 _OCCLUDED = 3
+_CORRECTED = "corrected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ def read(path: Path) -> Dataset:
             f"{root} mixes positions in pixels ({fractions[False]}) with fractions of the frame ({fractions[True]}). "
             "Expected one unit in a data set: read the files one by one, or convert some."
         )
+    drafts = _each_footage_once(drafts, findings=findings)
     are_fractions = True in fractions
     if are_fractions:
         message = "no number is above 1: positions are taken for fractions of the frame"
@@ -100,6 +103,25 @@ def read(path: Path) -> Dataset:
     else:
         drafts = [_in_pixels(draft) for draft in drafts]
     return assemble_clips(drafts, root=root, format=FORMAT, findings=findings, fractions=are_fractions)
+
+
+def _each_footage_once(drafts: Sequence[ClipDraft], *, findings: Findings) -> list[ClipDraft]:
+    """Of several label files of one video the corrected one (TrackNetV3 has `corrected_csv` beside `csv`)."""
+    kept: dict[object, ClipDraft] = {}
+    for draft in drafts:
+        key = draft.footage.video or tuple(draft.footage.pictures.values())
+        first = kept.setdefault(key, draft)
+        if first is draft:
+            continue
+        better = [one for one in (first, draft) if _CORRECTED in one.where.lower()]
+        if len(better) == 1:
+            kept[key] = better[0]
+            message = f"its frames are labelled at {first.where} and {draft.where}; the corrected one is used"
+            findings.note("annotations-several", better[0].where, message)
+        else:
+            message = f"its frames are labelled at {first.where} already; only that one is kept"
+            findings.error("image-duplicated", draft.where, message)
+    return list(kept.values())
 
 
 def _files(path: Path, *, first_only: bool = False) -> list[Path]:

@@ -5,9 +5,9 @@ may end at the picture's width. That is how labelImg, CVAT and Roboflow write th
 tool counted pixels from 1, the last one included; its boxes come out one pixel short on the left and
 on top, which no file tells apart. `difficult` becomes crowd. A class list (`classes.txt`, one name a
 line, or CVAT's `labelmap.txt`) gives the order of classes where there is one; else they are sorted.
-In: a folder with `Annotations/`, `JPEGImages/` and `ImageSets/Main/{train,val,test}.txt`; or XML files
-beside the pictures, there or in folders of parts (train/, valid/, test/); or one XML. Out: a Dataset.
-Next: yolo_layout.py
+In: a folder with `Annotations/` (`annots/`, `xml/`, `labels/`), `JPEGImages/` and
+`ImageSets/Main/{train,val,test}.txt`; or XML files beside the pictures, there or in folders of parts
+(train/, valid/, test/), or in such folders of these; or one XML. Out: a Dataset. Next: yolo_layout.py
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ LOOKED_FOR = "Annotations/*.xml with <annotation> and <object>, or such files be
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _PARTS = ("train", "val", "test")
 _LOOKED_AT = 10
+_XML_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
+_PICTURE_FOLDERS = ("JPEGImages", "images", "Images", "imgs", "img")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,19 +93,36 @@ def _layout(path: Path) -> _Layout | None:
         root, labels = path.parent, path.parent
     elif files := _some_voc(xml_files(path)):
         root, labels = path, path
-    elif folder := next((sub for sub in _folders(path) if sub.name.lower() == "annotations"), None):
-        files = _some_voc([file for sub in (folder, *_folders_below(folder)) for file in xml_files(sub)])
-        root, labels = path, folder
+    elif found := _folder_of_xml(path):
+        (labels, files), root = found, path
     else:
-        parts = [(file, part) for sub in _folders(path) if (part := split_of_name(sub.name)) for file in xml_files(sub)]
-        if not _some_voc([file for file, _ in parts]):
-            return None
+        parts = []
+        for sub in _folders(path):
+            if (part := split_of_name(sub.name)) is not None:
+                nested = _folder_of_xml(sub)
+                parts += [(file, part) for file in _some_voc(xml_files(sub)) or (nested[1] if nested else [])]
+        if not parts:
+            devkit = [sub for sub in _folders(path) if re.fullmatch(r"VOC\d{4}", sub.name)]
+            return _layout(devkit[0]) if len(devkit) == 1 else None
         return _Layout(root=path, files=tuple(parts), labels=path, lists=path / "ImageSets" / "Main")
     # The folder of the XML files, or one of them, given by itself.
-    if root.name.lower() == "annotations" and any(sub.name.lower() != "annotations" for sub in _folders(root.parent)):
+    if root.name.lower() in _XML_FOLDERS and any(sub.name.lower() not in _XML_FOLDERS for sub in _folders(root.parent)):
         root = root.parent
     pairs: tuple[tuple[Path, str | None], ...] = tuple((file, None) for file in files)
     return _Layout(root=root, files=pairs, labels=labels, lists=root / "ImageSets" / "Main") if files else None
+
+
+def _folder_of_xml(path: Path) -> tuple[Path, list[Path]] | None:
+    """The folder for labels directly in a folder, with its VOC files at any depth; None where there is none."""
+    named = sorted((sub for sub in _folders(path) if sub.name.lower() in _XML_FOLDERS), key=_rank)
+    for folder in named:
+        if files := _some_voc([file for sub in (folder, *_folders_below(folder)) for file in xml_files(sub)]):
+            return folder, files
+    return None
+
+
+def _rank(folder: Path) -> int:
+    return _XML_FOLDERS.index(folder.name.lower())
 
 
 def _folders(path: Path) -> list[Path]:
@@ -209,8 +228,13 @@ def _own_picture(file: Path, *, name: str, root: Path, pictures: Pictures) -> Pa
     """The picture with the XML's name: beside it, or at the same place below a folder of pictures."""
     if (beside := pictures.beside(file)) is not None:
         return beside
-    for folder in ("JPEGImages", "images", "Images", "imgs", "img", "."):
+    for folder in (*_PICTURE_FOLDERS, "."):
         if (found := pictures.beside(root / folder / f"{name}.xml")) is not None:
+            return found
+    # train/annotations/a.xml and train/images/a.jpg; or annotations/xmls/a.xml and images/a.jpg
+    tops = [file.parent.parent, root] if file.parent.name.lower() in _XML_FOLDERS else []
+    for folder in (top / folder for top in tops for folder in _PICTURE_FOLDERS):
+        if (found := pictures.beside(folder / file.name)) is not None:
             return found
     return None
 

@@ -5,7 +5,7 @@ continuous pixels by multiplication. A picture without a text file, or with an e
 find in it. Lines of outlines (`class x y x y x y ...`) give the box around them; a sixth number, a
 score, is passed over. `names` is a list, or a mapping whose numbers may have gaps. Where train and val
 are the same pictures, as in some small sets, they belong to no part.
-In: a folder with such a YAML, or the YAML; or a folder with `classes.txt` (labelImg, Label Studio).
+In: a folder with such a YAML, or the YAML; or a folder with a list of classes (labelImg, Label Studio, darknet).
 Out: a Dataset. Next: boxes_csv.py
 """
 
@@ -22,13 +22,24 @@ from sightline.images import list_images
 from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes
 from sightline.readers.class_names import read_class_list
-from sightline.readers.pictures import Pictures, is_picture
-from sightline.readers.texts import number, read_start, read_text, read_yaml, split_of_name
-from sightline.readers.yolo_layout import PARTS, label_of, pictures_of, root_of, yaml_files
+from sightline.readers.pictures import Pictures
+from sightline.readers.texts import number, read_text, read_yaml, split_of_name
+from sightline.readers.yolo_layout import (
+    PARTS,
+    class_list,
+    is_label,
+    label_of,
+    pictures_of,
+    root_of,
+    said_of,
+    yaml_files,
+)
 from sightline.records import Dataset
 
 FORMAT = "yolo"
-LOOKED_FOR = "data.yaml or config.yaml with names and train, or classes.txt, beside images/ and labels/ (YOLO)"
+LOOKED_FOR = (
+    "data.yaml or config.yaml with names and train, or classes.txt or obj.names, beside images/ and labels/ (YOLO)"
+)
 
 # Labels with four decimals overshoot 1 by less than this.
 _ROUNDING = 1e-3
@@ -47,7 +58,7 @@ class _Named:
 
 def detect(path: Path) -> bool:
     """Whether the path is a YAML of boxes, a folder with one, or one with classes.txt and label files."""
-    return bool(_yamls(path)) or _has_class_list(path)
+    return bool(_yamls(path)) or class_list(path) is not None
 
 
 def read(path: Path) -> Dataset:
@@ -57,7 +68,8 @@ def read(path: Path) -> Dataset:
         UserError: no YAML or several, what it says cannot be understood, or no picture has labels.
     """
     findings = Findings()
-    named = _from_class_list(path) if _has_class_list(path) and not _yamls(path) else _from_yaml(path, findings)
+    listed = None if _yamls(path) else class_list(path)
+    named = _from_yaml(path, findings) if listed is None else _from_class_list(path, listed)
     reading = _Reading(named=named, findings=findings)
     drafts = [
         reading.draft(picture, split=part, index=index)
@@ -91,7 +103,7 @@ def _yamls(path: Path) -> list[Path]:
     """The YAML files with names and parts but without points: the path itself, or those directly in it."""
 
     def is_wanted(start: str) -> bool:
-        has_parts = re.search(r"^(train|val|test)\s*:", start, re.MULTILINE)
+        has_parts = re.search(r"^(train|val|valid|validation|test)\s*:", start, re.MULTILINE)
         return bool(has_parts and re.search(r"^(names|nc)\s*:", start, re.MULTILINE)) and "kpt_shape" not in start
 
     return yaml_files(path, is_wanted=is_wanted)
@@ -107,7 +119,7 @@ def _from_yaml(path: Path, findings: Findings) -> _Named:
     root = root_of(config, file=files[0])
     where = place(files[0], root)
     parts: dict[str | None, Sequence[Path]] = {
-        part: list(pictures_of(config.get(part), root=root, split=part, file=files[0], findings=findings))
+        part: list(pictures_of(said_of(config, part), root=root, split=part, file=files[0], findings=findings))
         for part in PARTS
     }
     if parts["train"] and set(parts["train"]) == set(parts["val"]):
@@ -141,23 +153,14 @@ def _names(config: Mapping[str, object], *, where: str) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _has_class_list(path: Path) -> bool:
-    """Whether a folder has classes.txt, and label files in labels/ or beside pictures."""
-    if not (path / "classes.txt").is_file():
-        return False
-    if (path / "labels").is_dir() and any((path / "labels").rglob("*.txt")):
-        return True
-    return any(is_picture(file) and file.with_suffix(".txt").is_file() for file in path.iterdir())
-
-
-def _from_class_list(path: Path) -> _Named:
+def _from_class_list(path: Path, listed: Path) -> _Named:
     """All pictures of a folder; those in folders called train, val or test belong to these parts."""
-    names = read_class_list([path / "classes.txt"])
+    names = read_class_list([listed])
     parts: dict[str | None, list[Path]] = {}
     for picture in list_images(path):
         folders = [split_of_name(folder) for folder in picture.relative_to(path).parts[:-1]]
         parts.setdefault(next((part for part in folders if part), None), []).append(picture)
-    return _Named(root=path, where="classes.txt", names=dict(enumerate(names)), parts=parts)
+    return _Named(root=path, where=place(listed, path), names=dict(enumerate(names)), parts=parts)
 
 
 @dataclass(kw_only=True)
@@ -231,7 +234,7 @@ class _Reading:
         for labels, folder in self.label_folders.items():
             stems = {path.stem.lower() for path in pictures.in_folder(folder)}
             for file in sorted(labels.glob("*.txt")):
-                if file.stem.lower() in stems or file.name.lower() in _NO_LABELS or not _is_label(file):
+                if file.stem.lower() in stems or file.name.lower() in _NO_LABELS or not is_label(file):
                     continue
                 count = sum(bool(line.strip()) for line in read_text(file).splitlines())
                 message = f"there is no picture of that name in {place(folder, self.named.root)}; "
@@ -265,12 +268,3 @@ def _check_range(values: Sequence[float], *, words: Sequence[str]) -> None:
         if value < -_ROUNDING or value > 1 + _ROUNDING:
             hint = "; are these pixels?" if value > 2 else ""
             raise LabelError("box-out-of-range", f"{word} is not in 0..1: the format holds fractions{hint}")
-
-
-def _is_label(file: Path) -> bool:
-    """Whether a text file's first line is of numbers, as labels are."""
-    words = read_start(file, characters=1024).strip().split("\n", 1)[0].split()
-    try:
-        return len([number(word) for word in words]) >= 5
-    except ValueError:
-        return False

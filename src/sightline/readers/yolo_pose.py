@@ -20,7 +20,7 @@ from sightline.geometry import Box
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
 from sightline.readers.pictures import Pictures
 from sightline.readers.texts import is_finite, number, read_text, read_yaml
-from sightline.readers.yolo_layout import label_of, pictures_of, root_of, yaml_files
+from sightline.readers.yolo_layout import label_of, pictures_of, root_of, said_of, yaml_files
 from sightline.records import Dataset, Skeleton
 from sightline.skeletons import skeleton_for
 
@@ -64,7 +64,7 @@ def read(path: Path) -> Dataset:
     findings, drafts = Findings(), []
     skeleton = _skeleton(config, shape=shape, where=where, findings=findings)
     for split in ("train", "val", "test"):
-        for picture in pictures_of(config.get(split), root=root, split=split, file=files[0], findings=findings):
+        for picture in pictures_of(said_of(config, split), root=root, split=split, file=files[0], findings=findings):
             drafts += _drafts(picture, root=root, shape=shape, split=split, findings=findings)
     if not drafts and not findings.has_errors:
         raise UserError(
@@ -155,7 +155,7 @@ def _drafts(picture: Path, *, root: Path, shape: _Shape, split: str, findings: F
     return [background] if empty else drafts
 
 
-def _parse(words: list[str], *, shape: _Shape) -> tuple[Box, np.ndarray, np.ndarray]:
+def _parse(words: list[str], *, shape: _Shape) -> tuple[Box | None, np.ndarray, np.ndarray]:
     """The box, points and visibility of one line, all still fractions."""
     try:
         numbers = [number(word) for word in words]
@@ -166,7 +166,8 @@ def _parse(words: list[str], *, shape: _Shape) -> tuple[Box, np.ndarray, np.ndar
         expected = f"expected {shape.width} (5 and {shape.count} times {kind})"
         raise LabelError("point-count", f"{len(numbers)} numbers; {expected}")
     cx, cy, width, height = numbers[1:5]
-    if not is_finite(numbers[1:5]) or width <= 0 or height <= 0:
+    has_box = (width, height) != (0, 0)  # 0 x 0 is how tools write none, or one around a single point
+    if has_box and (not is_finite(numbers[1:5]) or width <= 0 or height <= 0):
         raise LabelError("box-invalid", f"the box {cx:g} {cy:g} {width:g} {height:g} has no area")
     table = np.array(numbers[5:]).reshape(shape.count, -1)
     if shape.has_visibility:
@@ -177,5 +178,5 @@ def _parse(words: list[str], *, shape: _Shape) -> tuple[Box, np.ndarray, np.ndar
         visible = ~((table < 0).any(axis=1) | (table == 0).all(axis=1))
     if not np.isfinite(table[visible, :2]).all():
         raise LabelError("point-not-finite", "a labelled point is NaN or infinite")
-    box = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+    box = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2) if has_box else None
     return box, np.where(visible[:, None], table[:, :2], 0.0), visible

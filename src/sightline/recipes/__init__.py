@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sightline.config import Experiment
-from sightline.errors import unknown_name
+from sightline.errors import UserError, unknown_name
 from sightline.recipes.aircraft import (
     AIRCRAFT_COUNTS,
     aircraft_conv_1,
@@ -68,6 +68,7 @@ from sightline.recipes.pixelwise import (
 from sightline.recipes.shuttle import shuttle_s1_v2_hard
 from sightline.recipes.shuttle_ladder import SHUTTLE_COUNTS, SHUTTLE_LADDERS, VERSIONS
 from sightline.recipes.track_ball import track_ball_coarse, track_ball_fine
+from sightline.recipes.trackers import TRACKERS
 
 __all__ = ["LADDERS", "PUBLISHED", "RECIPES", "published_parameters", "recipe"]
 
@@ -147,9 +148,16 @@ PUBLISHED: dict[str, int] = {
 
 
 def recipe(name: str) -> Experiment:
-    """The experiment of a recipe or of a ladder's rung; raises UserError with the nearest name for an unknown one."""
+    """The experiment of a recipe or of a ladder's rung.
+
+    Raises:
+        UserError: no such name, with the nearest one; or the name of a tracker, whose stages are recipes.
+    """
     if name in RECIPES:
         return RECIPES[name]()
+    if name in TRACKERS:
+        stages = ", ".join(TRACKERS[name].stages().values())
+        raise UserError(f"{name} is a tracker of several recipes, and one is needed here. Name one of them: {stages}.")
     rungs = {rung.recipe: rung for ladder in LADDERS.values() for rung in ladder()}
     if name not in rungs:
         raise unknown_name("recipe", name, [*RECIPES, *rungs])

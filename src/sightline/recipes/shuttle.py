@@ -118,15 +118,18 @@ def shuttle_s1_v2() -> Experiment:
 
 
 def shuttle_s1_v2_hard() -> Experiment:
-    """`shuttle-s1-v2` with the settings of its second training, on hard frames: squared distance, 8 epochs at 1e-4.
+    """`shuttle-s1-v2` trained on, on its hard frames: squared distance, 8 epochs at 1e-4.
 
-    Idea: frames that are more than 0.03 off in three passes over the training part are trained on once more.
-    Source: `shuttle`, stage 1 version 2, "hard" fine-tuning. The authors go on from version 2's weights; a recipe
-        starts from the backbone's, so this one by itself shows what the loss does, and not the fine-tuning.
-    Data: a list of hard frames, else as `shuttle-s1-v1`.
+    Idea: a trained run goes through its training part, and the frames that are more than 0.03 of the frame off are
+        trained on once more.
+    Source: `shuttle`, stage 1 version 2, "hard" fine-tuning. The authors look three times, each time with another draw
+        of augmentation; `sightline evaluate` looks once, at plain frames.
+    Data: as `shuttle-s1-v1`, cut down by `data.train_only` to the rows of `per_image.csv` that are far off.
     Expected: no number is published. Here not yet measured.
-    Hardware and time: a GPU, time not told; needs weights that are not here (efficientnet_b3).
-    Command: sightline train shuttle-s1-v2-hard --data DATA
+    Hardware and time: a GPU, time not told; needs a run of shuttle-s1-v2, and no other weights.
+    Command: sightline train shuttle-s1-v2-hard --data DATA --from runs/v2 --set data.train_only=hard.csv
+        where runs/v2 is a run of shuttle-s1-v2, looked at by sightline evaluate runs/v2 --data DATA --out looked, and
+        hard.csv the rows of looked/evaluation/per_image.csv with `visible` True and `error_px` above 0.03 of the frame.
     """
     base = shuttle_s1_v2()
     return base.model_copy(

@@ -67,15 +67,22 @@ def track_ball_coarse() -> Experiment:
 def track_ball_fine() -> Experiment:
     """The second stage of `track-ball`: where in a window of native pixels, or that it is not there.
 
-    Idea: as the coarse stage, on windows of 128 x 128; every fourth window shows another place, so that it learns to
-        say no.
+    Idea: as the coarse stage, on windows of 128 x 128; two of five windows show another place, most of them one where
+        something else moves (a shoe, a racket), so that it learns to say no.
     Data: as the coarse stage.
     Expected: docs/results.md, "Tracks".
     Command: sightline train track-ball --data CLIPS
     """
     coarse = track_ball_coarse()
     augment = coarse.augment.model_copy(
-        update={"shift": 0.0, "scale_min": 0.7, "part_hw": None, "window_jitter": 0.4, "window_elsewhere": 0.25}
+        update={
+            "shift": 0.0,
+            "scale_min": 0.7,
+            "part_hw": None,
+            "window_jitter": 0.4,
+            "window_elsewhere": 0.4,
+            "window_moving": 0.7,
+        }
     )
     return coarse.model_copy(
         update={

@@ -40,6 +40,9 @@ def training(run: RunFolder) -> str:
         frozen = number(parameters.get("frozen"))
         text = counted(parameters.get("total"), "parameter")
         facts.append(("Model", text + (f", {frozen:,.0f} of them frozen" if frozen else ", all trained")))
+    started = section(run.run, "started_from")
+    if started:
+        facts.append(("Started from", _joined(started.get("told"), f"file sha256 {started.get('sha256')}")))
     best = section(run.run, "best")
     if best:
         metric = describe(str(best.get("metric", "")))

@@ -119,7 +119,13 @@ def _from_onnx(data: bytes, *, path: Path) -> Stored:
 def _from_zip(data: bytes, *, path: Path) -> Stored:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if not set(ZIPPED) <= set(archive.namelist()):
+            names = set(archive.namelist())
+            if "tracker.yaml" in names:
+                raise UserError(
+                    f"{path} is an exported tracker, which follows a point through video: use it by `sightline track "
+                    f"{path} VIDEO`. Here a file that `sightline export` made of a run of pictures is needed, or a run."
+                )
+            if not set(ZIPPED) <= names:
                 raise _foreign(path)
             check_version(archive.read("card.json"), path=path)
             graph, weights, card, checksum = (archive.read(name) for name in ZIPPED)

@@ -90,13 +90,39 @@ class ParityCard(_Part):
     metric_artefact: float | None = None
 
 
+class Int8Card(_Part):
+    """What is int8.
+
+    Attributes:
+        convolutions: how many are.
+        kept: how many stayed in single precision, since int8 there would move the network's outputs too far.
+    """
+
+    convolutions: int
+    kept: int
+
+
 class LatencyCard(_Part):
-    """Times of one picture from pixels to answer, the run's measured in turn with the artefact's."""
+    """Times of one picture from pixels to answer, the run's measured in turn with the artefact's.
+
+    Attributes:
+        p50_ms: the artefact's median.
+        p95_ms: 95 % of its times are at most this.
+        run_p50_ms: the run's, in PyTorch.
+        run_p95_ms: likewise.
+        fp32_p50_ms: int8: of the same artefact in single precision, in turn with both.
+        threads: that each of them had.
+        cpu: measured on.
+        batch: pictures at a time.
+        pictures: different ones.
+        repeats: times measured, of each.
+    """
 
     p50_ms: float
     p95_ms: float
     run_p50_ms: float
     run_p95_ms: float
+    fp32_p50_ms: float | None = None
     threads: int
     cpu: str
     batch: int = 1
@@ -124,6 +150,7 @@ class Card(_Part):
     evaluate: EvaluateCard
     thresholds: dict[str, float] = {}
     calibration: Calibration | None = None
+    int8: Int8Card | None = None
     parity: ParityCard | None = None
     latency: LatencyCard | None = None
     made: str

@@ -1,11 +1,11 @@
 """A tracker in one file: settings, card, graphs and error radius, read back with every damage told.
 
 A zip, so that the parts can be looked at: `tracker.yaml`, `card.json`, `radius.json` where there is one, the graphs as
-ONNX, and `sha256` of all of it. A stage that sees whole frames has two graphs, since what it saw in the frames before
-is kept: NAME-look.onnx (frame [1, H, W, C] uint8 -> its maps) and NAME-conclude.onnx (maps [1, T, C, h, w] -> xy
-[1, 2], score [1]). A stage that sees windows has one, NAME.onnx (windows [B, T, H, W, C] uint8 -> xy [B, 2], score
-[B]). Places are in input pixels, the current frame comes first. A stage that looks at past answers takes them in
-`conclude` or its graph of windows, as past_xy [B, L, 2] float32 and past_visible [B, L] bool.
+ONNX (.onnx) or for OpenVINO (.xml and .bin), and `sha256` of all of it. A stage that sees whole frames has two graphs,
+since what it saw in the frames before is kept: NAME-look (frame [1, H, W, C] uint8 -> its maps) and NAME-conclude (maps
+[1, T, C, h, w] -> xy [1, 2], score [1]). A stage that sees windows has one, NAME (windows [B, T, H, W, C] uint8 -> xy
+[B, 2], score [B]). Places are in input pixels, the current frame comes first. A stage that looks at past answers takes
+them in `conclude` or its graph of windows, as past_xy [B, L, 2] float32 and past_visible [B, L] bool.
 Next: ../track/artefact_stage.py
 """
 
@@ -22,10 +22,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sightline.errors import UserError
 from sightline.files import write_atomically
-from sightline.runtime.artefact_file import check_version
+from sightline.runtime.artefact_file import check_version, read_artefact
+from sightline.runtime.card import Card, Engine, Int8Card
 
 CONFIG, CARD, RADIUS, CHECKSUM = "tracker.yaml", "card.json", "radius.json", "sha256"
 StageName = Literal["coarse", "fine", "support"]
+ENDINGS: dict[Engine, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin")}
 
 
 class _Part(BaseModel):
@@ -45,6 +47,8 @@ class StageParity(_Part):
         p95_ms: likewise.
         run_p50_ms: the run, in PyTorch.
         run_p95_ms: likewise.
+        fp32_p50_ms: int8: of the same stage in single precision, in turn with both.
+        batch: windows at a time; 1 for whole frames; None in older files.
     """
 
     answers: int
@@ -56,6 +60,8 @@ class StageParity(_Part):
     p95_ms: float
     run_p50_ms: float
     run_p95_ms: float
+    fp32_p50_ms: float | None = None
+    batch: int | None = None
 
 
 class StageCard(_Part):
@@ -69,11 +75,30 @@ class StageCard(_Part):
     past_frames: int
     history: int
     threshold: float
+    int8: Int8Card | None = None
     parity: StageParity | None = None
 
     def graphs(self, name: StageName) -> tuple[str, ...]:
-        """Names of its graphs in the file."""
-        return (f"{name}-look.onnx", f"{name}-conclude.onnx") if self.crop == "image" else (f"{name}.onnx",)
+        """Names of its graphs."""
+        return (f"{name}-look", f"{name}-conclude") if self.crop == "image" else (name,)
+
+
+class ScoreCard(_Part):
+    """How well run and file follow the point through labelled clips; int8 is judged by it.
+
+    Attributes:
+        metric: which.
+        run: its value for the run.
+        artefact: its value for the file.
+        threshold_px: how far off a found point may be.
+        frames: labelled ones.
+    """
+
+    metric: Literal["f1"] = "f1"
+    run: float
+    artefact: float
+    threshold_px: float
+    frames: int
 
 
 class TrackerCard(_Part):
@@ -84,7 +109,10 @@ class TrackerCard(_Part):
         kind: tells it from the card of a single model.
         sightline: the version that wrote it.
         made: when.
+        engine: what runs the graphs.
+        precision: of the networks.
         stages: by their place in the tracker.
+        score: int8: how well it follows.
         data: what it was compared on.
         frames: of these, how many.
         threads: that each network had while it was timed.
@@ -95,7 +123,10 @@ class TrackerCard(_Part):
     kind: Literal["tracker"] = "tracker"
     sightline: str
     made: str
+    engine: Engine = "onnx"
+    precision: Literal["fp32", "int8"] = "fp32"
     stages: dict[StageName, StageCard]
+    score: ScoreCard | None = None
     data: str = ""
     frames: int = 0
     threads: int = 1
@@ -104,6 +135,18 @@ class TrackerCard(_Part):
     def graphs(self) -> list[str]:
         """Names of all graphs."""
         return [graph for name, stage in self.stages.items() for graph in stage.graphs(name)]
+
+    def files(self) -> list[str]:
+        """Names of the files that hold the graphs."""
+        return [f"{graph}{ending}" for graph in self.graphs() for ending in ENDINGS[self.engine]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredGraph:
+    """An ONNX model, or OpenVINO's XML and weights."""
+
+    model: bytes
+    weights: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,13 +157,31 @@ class StoredTracker:
         config: tracker.yaml, as text.
         card: likewise read.
         radius: radius.json as text, if there is one.
-        graphs: ONNX models by their names in the file.
+        graphs: by their names.
     """
 
     config: str
     card: TrackerCard
     radius: str | None
-    graphs: dict[str, bytes]
+    graphs: dict[str, StoredGraph]
+
+
+def is_tracker_file(path: Path) -> bool:
+    """Whether a file is a tracker's, by the table of contents at its end."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return CONFIG in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def card_in(path: Path) -> Card | TrackerCard:
+    """The card of any file that `sightline export` wrote.
+
+    Raises:
+        UserError: it is no such file, truncated, changed since its export, or of another format version.
+    """
+    return read_tracker_file(path).card if is_tracker_file(path) else read_artefact(path).card
 
 
 def write_tracker_file(path: Path, stored: StoredTracker) -> None:
@@ -132,7 +193,8 @@ def write_tracker_file(path: Path, stored: StoredTracker) -> None:
     parts = {CONFIG: stored.config.encode(), CARD: stored.card.model_dump_json(indent=1).encode()}
     if stored.radius is not None:
         parts[RADIUS] = stored.radius.encode()
-    parts |= {name: stored.graphs[name] for name in stored.card.graphs()}
+    contents = [part for name in stored.card.graphs() for part in _contents(stored, name)]
+    parts |= zip(stored.card.files(), contents, strict=True)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in [*parts.items(), (CHECKSUM, _checksum(parts))]:
@@ -171,14 +233,25 @@ def read_tracker_file(path: Path) -> StoredTracker:
     if checksum != _checksum(parts):
         raise _changed(path)
     card = _read_card(parts[CARD], path=path)
-    if missing := set(card.graphs()) - parts.keys():
+    if missing := set(card.files()) - parts.keys():
         raise UserError(f"{path} lacks {sorted(missing)[0]}, which its card names. Export the tracker again.")
     return StoredTracker(
         config=parts[CONFIG].decode(),
         card=card,
         radius=parts[RADIUS].decode() if RADIUS in parts else None,
-        graphs={name: parts[name] for name in card.graphs()},
+        graphs={name: _graph(parts, name, engine=card.engine) for name in card.graphs()},
     )
+
+
+def _contents(stored: StoredTracker, name: str) -> tuple[bytes, ...]:
+    """What the files of a graph hold."""
+    graph = stored.graphs[name]
+    return (graph.model,) if stored.card.engine == "onnx" else (graph.model, graph.weights)
+
+
+def _graph(parts: dict[str, bytes], name: str, *, engine: Engine) -> StoredGraph:
+    model, *weights = (parts[f"{name}{ending}"] for ending in ENDINGS[engine])
+    return StoredGraph(model=model, weights=weights[0] if weights else b"")
 
 
 def _read_card(text: bytes, *, path: Path) -> TrackerCard:
@@ -196,6 +269,15 @@ def _checksum(parts: dict[str, bytes]) -> bytes:
 
 
 def _foreign(path: Path) -> UserError:
+    try:
+        read_artefact(path)
+    except UserError:
+        pass
+    else:
+        return UserError(
+            f"{path} is an exported model of single pictures, and this needs an exported tracker. Use it with predict "
+            "or evaluate; `sightline export TRACKER` makes a tracker's file."
+        )
     return UserError(
         f"{path} is no exported tracker: it is no zip with {CONFIG} and {CARD}. Give a file that `sightline export` "
         "made of a tracker's folder, or that folder."

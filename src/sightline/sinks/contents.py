@@ -17,9 +17,11 @@ import yaml
 
 from sightline.compare.arms import flat
 from sightline.errors import UserError
+from sightline.files import read_object, read_text
 from sightline.report.values import number, section
 
 PLACES = ("kind", "step", "epoch", "seconds")  # of a line of metrics.jsonl; the rest are values
+RESTORE = "Restore or delete it."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,15 +115,15 @@ def read_contents(run: Path) -> Contents:
     config = run / "config.yaml"
     if not config.is_file():
         raise UserError(f"{run} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
-    config_text = _text(config)
+    config_text = read_text(config, advice=RESTORE)
     try:
         settings = yaml.safe_load(config_text)
     except yaml.YAMLError as error:
         raise UserError(f"{config} is not YAML ({error}). Restore it.") from error
     if not isinstance(settings, dict):
         raise UserError(f"{config} holds no settings by name. Restore it.")
-    info = read_object(run / "run.json")
-    evaluation = read_object(run / "evaluation" / "metrics.json")
+    info = object_of(run / "run.json")
+    evaluation = object_of(run / "evaluation" / "metrics.json")
     began = _seconds(info.get("started"), otherwise=config.stat().st_mtime)
     scores = section(evaluation, "metrics")
     values = {f"final/{name}": number(found.get("value")) for name, found in scores.items() if isinstance(found, dict)}
@@ -152,7 +154,7 @@ def logged_of(row: Mapping[str, Any], *, began: float) -> tuple[Logged, ...]:
 
 
 def _logged(path: Path, *, began: float) -> tuple[Logged, ...]:
-    lines = _text(path).split("\n") if path.exists() else []
+    lines = read_text(path, advice=RESTORE).split("\n") if path.exists() else []
     found: list[Logged] = []
     for place, line in enumerate(lines, start=1):
         if not line.strip():
@@ -197,25 +199,10 @@ def _seconds(text: object, *, otherwise: float) -> float:
         return otherwise
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def object_of(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no file.
 
     Raises:
         UserError: it is something else, or cannot be read.
     """
-    if not path.exists():
-        return {}
-    try:
-        value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}). Restore or delete it.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} holds a {type(value).__name__}, expected an object. Restore or delete it.")
-    return value
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text ({error}). Check its permissions, or restore it.") from error
+    return read_object(path, advice=RESTORE) if path.exists() else {}

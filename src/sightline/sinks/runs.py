@@ -13,7 +13,7 @@ from typing import Any
 
 from sightline.errors import UserError
 from sightline.report.values import number
-from sightline.sinks.contents import read_contents, read_object
+from sightline.sinks.contents import object_of, read_contents
 
 MARK = "config.yaml"
 
@@ -82,7 +82,7 @@ def line_of(run: Path) -> RunLine:
     """One run; of a damaged one, what can be read."""
     try:
         contents = read_contents(run)
-        evaluation = read_object(run / "evaluation" / "metrics.json")
+        evaluation = object_of(run / "evaluation" / "metrics.json")
     except UserError as error:
         return RunLine(path=run, recipe="", seed="", data="", started="", seconds=None, step=0, metric=None, value=None,
                        state=f"damaged: {error}")  # fmt: skip

@@ -13,7 +13,7 @@ Next: curve_words.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from sightline.checkpoint import write_json
-from sightline.compare.ladder import finished_run
+from sightline.compare.ladder import Means, finished_run
 from sightline.compare.runs import read_runs
 from sightline.config import Experiment
 from sightline.errors import UserError
@@ -34,7 +34,6 @@ from sightline.small_data.forecast import Curve, fit_curve
 from sightline.small_data.parts import Planned, prepared_as
 from sightline.small_data.subsets import nested_subsets
 from sightline.splits import Split
-from sightline.train import Watcher
 
 PLAN = "curve.yaml"
 MORE = 2  # times the labels that the forecast is about
@@ -192,16 +191,7 @@ def plan_curve(
     return CurvePlan(experiment=experiment, whole=whole, shares=rising, seeds=seeds, runs=runs, told=told)
 
 
-def train_curve(
-    plan: CurvePlan,
-    out: Path,
-    *,
-    device: str,
-    command: str,
-    weight_folders: Sequence[Path] = (),
-    say: Callable[[str], None],
-    watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: (),
-) -> LearningCurve:
+def train_curve(plan: CurvePlan, out: Path, means: Means) -> LearningCurve:
     """Train what is missing, resume what broke off, fit, and write curve.json.
 
     Raises:
@@ -212,10 +202,7 @@ def train_curve(
     # Seed by seed: what broke off early has a whole curve already.
     for share, seed in sorted(plan.runs, key=lambda key: (key[1], key[0])):
         run = plan.runs[share, seed]
-        finished_run(
-            run.prepared, out / run.name, device=device, command=command, weight_folders=weight_folders, say=say,
-            watchers=watchers,
-        )  # fmt: skip
+        finished_run(run.prepared, out / run.name, means)
     found = _read(plan, out)
     write_json(out / "curve.json", found.to_json())
     return found

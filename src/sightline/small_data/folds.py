@@ -12,22 +12,20 @@ Next: pool.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightline.compare.ladder import finished_run
+from sightline.compare.ladder import Means, finished_run
 from sightline.compare.runs import FOLDS
 from sightline.config import Experiment
-from sightline.prepare import Prepared
 from sightline.records import Dataset
 from sightline.small_data.folder import begin
 from sightline.small_data.parts import Planned, dividable, prepared_as
 from sightline.small_data.pool import of_all, pool
 from sightline.splits import k_folds
 from sightline.task_data import count_objects
-from sightline.train import Watcher
 
 _MOST_CLASSES = 6
 
@@ -107,16 +105,7 @@ def plan_folds(
     return FoldPlan(experiment=experiment, dataset=usable, by=by, repeats=tuple(planned), told=tuple(told))
 
 
-def train_folds(
-    plan: FoldPlan,
-    out: Path,
-    *,
-    device: str,
-    command: str,
-    weight_folders: Sequence[Path] = (),
-    say: Callable[[str], None],
-    watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: (),
-) -> list[Path]:
+def train_folds(plan: FoldPlan, out: Path, means: Means) -> list[Path]:
     """Train what is missing, resume what broke off, and score each repeat over all pictures.
 
     Returns:
@@ -130,12 +119,11 @@ def train_folds(
     pooled = []
     for number, runs in enumerate(plan.repeats):
         for run in runs:
-            finished_run(
-                run.prepared, out / run.name, device=device, command=command, weight_folders=weight_folders, say=say,
-                watchers=watchers,
-            )  # fmt: skip
+            finished_run(run.prepared, out / run.name, means)
         every = of_all(plan.repeats[0][0].prepared.experiment, plan.experiment, repeat=number)
-        pooled.append(pool(every, plan.dataset, runs, out, number=number, device=device, command=command))
+        pooled.append(
+            pool(every, plan.dataset, runs, out, number=number, device=means.device, command=means.command)
+        )  # fmt: skip
     return pooled
 
 

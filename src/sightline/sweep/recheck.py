@@ -78,18 +78,8 @@ def recheck(best: Experiment, search: Search, *, seeds: int) -> Recheck | None:
         for out, experiment in pairs:
             for seed in range(FIRST_SEED, FIRST_SEED + seeds):
                 seeded = override(experiment, sets=[f"train.seed={seed}"])
-                prepared = prepare(seeded, search.dataset, weight_folders=search.weight_folders)
-                folders.append(
-                    finished_run(
-                        prepared,
-                        out / f"seed-{seed}",
-                        device=search.device,
-                        command=search.command,
-                        weight_folders=search.weight_folders,
-                        say=search.say,
-                        watchers=search.watchers,
-                    )
-                )
+                prepared = prepare(seeded, search.dataset, weight_folders=search.means.weight_folders)
+                folders.append(finished_run(prepared, out / f"seed-{seed}", search.means))
     finally:
         held.release()
     return compared(folders)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sightline.checkpoint import RunFolder
-from sightline.compare.ladder import finished_run
+from sightline.compare.ladder import Means, finished_run
 from sightline.compare.runs import Run, measured_value, read_run
 from sightline.config import override
 from sightline.errors import UserError
@@ -54,22 +55,18 @@ class Search:
         settings: of the study.
         dataset: scanned; every trial divides it in the same way.
         out: the sweep's folder.
-        device: "cpu" or "cuda".
-        command: that is told in each run.
-        weight_folders: where pretrained weights are looked for.
-        say: told what is done.
-        watchers: of each training.
+        means: to train with.
     """
 
     space: Space
     settings: SweepSettings
     dataset: Dataset
     out: Path
-    device: str
-    command: str
-    weight_folders: tuple[Path, ...]
-    say: Callable[[str], None]
-    watchers: Callable[[Prepared], Sequence[Watcher]] = lambda _: ()
+    means: Means
+
+    def say(self, text: str) -> None:
+        """Tell what is done."""
+        self.means.say(text)
 
     def folder(self, number: int) -> Path:
         """Of a trial's runs."""
@@ -131,7 +128,7 @@ def run_trial(trial: Trial, search: Search) -> Ended:
     drawn |= {dimension.name: dimension.suggest(trial) for dimension in space.active(space.pieces(drawn))}
     named = f"{space.base.recipe}-{trial.number:04d}"
     experiment = space.experiment(drawn).model_copy(update={"recipe": named})
-    prepared = prepare(experiment, search.dataset, weight_folders=search.weight_folders)
+    prepared = prepare(experiment, search.dataset, weight_folders=search.means.weight_folders)
     trial.set_user_attr("parameters", inspect(prepared.experiment).parameters["total"])
     if _is_too_much_already(trial, prepared, search):
         return Ended(state="pruned")
@@ -156,7 +153,7 @@ def run_trial(trial: Trial, search: Search) -> Ended:
             if place + 1 < len(runs) and trial.should_prune():
                 return Ended(state="pruned")
     if "latency" in settings.objectives or "latency_ms" in settings.limits:
-        trial.set_user_attr("latency_ms", latency_ms(runs[0].folder, device=search.device))
+        trial.set_user_attr("latency_ms", latency_ms(runs[0].folder, device=search.means.device))
     _told_limits(trial, settings)
     rest = [float(trial.user_attrs[OBJECTIVES[name]]) for name in settings.objectives]
     return Ended(state="complete", values=(statistics.fmean(scores.values()), *rest))
@@ -210,15 +207,14 @@ def _value_after(run: SeedRun, epochs: int, search: Search) -> float | None:
 
 def _finish(run: SeedRun, search: Search, *more: Watcher) -> Run:
     """A run, trained to its end if no watcher stops it."""
-    path = finished_run(
-        run.prepared,
-        run.folder,
-        device=search.device,
-        command=search.command,
-        weight_folders=search.weight_folders,
-        say=lambda _: None,  # one line a trial is enough
-        watchers=lambda prepared: [*search.watchers(prepared), *more],
-    )
+
+    @contextmanager
+    def watching(prepared: Prepared, folder: Path) -> Iterator[list[Watcher]]:
+        with search.means.watching(prepared, folder) as watchers:
+            yield [*watchers, *more]
+
+    # One line a trial is enough.
+    path = finished_run(run.prepared, run.folder, replace(search.means, say=lambda _: None, watching=watching))
     RunFolder(path).last.unlink(missing_ok=True)  # three times the model's size, and nothing is left to resume
     return read_run(path)
 
@@ -235,7 +231,7 @@ def _is_too_much_already(trial: Trial, prepared: Prepared, search: Search) -> bo
     limits = search.settings.limits
     known: dict[str, float | None] = {"parameters": float(trial.user_attrs["parameters"])}
     if "latency_ms" in limits:
-        known["latency_ms"] = network_ms(prepared.experiment, device=search.device)
+        known["latency_ms"] = network_ms(prepared.experiment, device=search.means.device)
     beyond = {name: value for name, value in over(known, limits).items() if value > 0}
     if not beyond:
         return False

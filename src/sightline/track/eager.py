@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from sightline.codecs.protocol import Codec
+from sightline.codecs.track_peak import places_and_score
 from sightline.config import Experiment
 from sightline.fold import folded
 from sightline.model import Locator, example_inputs
 from sightline.track.network_stage import NetworkStage, Sight
-from sightline.types import FeatureMaps, Points, Raw
+from sightline.types import FeatureMaps, Raw
 
 DEFAULT_THRESHOLD = 0.5  # of a run that was broken off before it chose one
 
@@ -32,6 +33,7 @@ class EagerStage(NetworkStage[Maps]):
         threshold: float = DEFAULT_THRESHOLD,
         device: str = "cpu",
         from_planes: bool = False,
+        places: int = 1,
     ) -> None:
         """Fold what can be folded and put the model in place.
 
@@ -42,10 +44,11 @@ class EagerStage(NetworkStage[Maps]):
             threshold: from which probability on the run says "visible".
             device: "cpu" or "cuda".
             from_planes: shrink whole frames in the decoder's planes, and not as in training.
+            places: how many it names in a whole frame, where its codec can.
         """
         assert experiment.codec.finds == "track", experiment.codec.finds
         super().__init__(sight_of(experiment), threshold=threshold, from_planes=from_planes)
-        self.codec, self.experiment, self.device = codec, experiment, device
+        self.codec, self.experiment, self.device, self.places = codec, experiment, device, places
         placed = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         copied = folded(placed, *example_inputs(experiment, count=1, device=device))
         assert isinstance(copied, Locator)
@@ -63,7 +66,7 @@ class EagerStage(NetworkStage[Maps]):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The answer to one whole frame; see `NetworkStage.conclude`."""
         maps = FeatureMaps(maps=tuple(torch.stack(level, dim=1) for level in zip(*features, strict=True)))
-        return self._decoded(self.model.conclude(maps, *self._past(past_xy, past_visible)))
+        return self._decoded(self.model.conclude(maps, *self._past(past_xy, past_visible)), count=self.places)
 
     @torch.inference_mode()
     def answer(
@@ -74,10 +77,9 @@ class EagerStage(NetworkStage[Maps]):
         in_time = FeatureMaps(maps=tuple(m.unflatten(0, windows.shape[:2]) for m in maps))
         return self._decoded(self.model.conclude(in_time, *self._past(past_xy, past_visible)))
 
-    def _decoded(self, raw: Raw) -> tuple[np.ndarray, np.ndarray]:
-        decoded = self.codec.decode(raw)
-        assert isinstance(decoded, Points)
-        return decoded.xy[:, 0].double().cpu().numpy(), decoded.score[:, 0].double().cpu().numpy()
+    def _decoded(self, raw: Raw, *, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        places, score = places_and_score(self.codec, raw, count=count)
+        return places.double().cpu().numpy(), score.double().cpu().numpy()
 
     def _tensor(self, pictures: np.ndarray) -> Tensor:
         """[N, H, W, C] uint8 as [N, C, H, W] where the network is."""

@@ -1,17 +1,20 @@
 """Mode `stream`, our own: a coarse look at (nearly) every frame, which kept features make cheap, and a fine one at it.
 
-The fine stage looks where the coarse one points, and where the motion so far leads if that is elsewhere; the surer
-answer counts. Its probability, against the threshold that its run chose, decides on visibility. While it is sure the
-coarse stage may rest for some frames. In: a frame that `Past` has seen. Out: an `Answer`. Next: post.py
+The fine stage looks at the likeliest places of the coarse one, and where the motion so far leads if that is elsewhere;
+the surest answer counts. Its probability, against the threshold that its run chose, decides on visibility. While it is
+sure the coarse stage may rest for some frames. In: a frame that `Past` has seen. Out: an `Answer`. Next: post.py
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from sightline.geometry import Box
 from sightline.track.config import ZoomConfig
 from sightline.track.past import Past
+from sightline.track.point import TrackPoint
 from sightline.track.rules import UNSEEN, Place, StagePoint
 from sightline.track.stage import Stage, Stages
 from sightline.track.zoom import Answer, ask, least_visible, whole
@@ -55,6 +58,12 @@ class Follow:
         self._coarse_at: int | None = None  # the frame of the last coarse look
         self._is_sure = False
 
+    def prime(self, point: TrackPoint) -> None:
+        """Take over an answer that was given before: when the coarse stage looked last, and whether all was sure."""
+        if point.step in ("calibrate", "coarse"):
+            self._coarse_at = point.frame
+        self._is_sure = point.step in ("calibrate", "fast") and point.score >= self.config.sure
+
     def answer(self, frame: VideoFrame) -> Answer:
         """Where the point is in the current frame."""
         fine = self.stages.fine
@@ -66,13 +75,27 @@ class Follow:
             if best.visible >= least_visible(self.config, fine):
                 return self._said(best, fine, coarse=False)
         coarse = self._look_coarse(frame)
-        centres = [(coarse.x, coarse.y)] if coarse.visible >= self.config.coarse_look else []
-        if guess is not None and not (centres and is_near_middle(guess, self._window(frame, centres[0], fine))):
-            centres.append(guess)
+        centres = self._apart(frame, fine, [*self._proposed(coarse), *([] if guess is None else [guess])])
         if not centres:
             self._is_sure = False
             return Answer(place=UNSEEN, score=coarse.visible, step="coarse")
         return self._said(self._best(frame, fine, centres), fine, coarse=True)
+
+    def _proposed(self, coarse: StagePoint) -> list[tuple[float, float]]:
+        """Where a coarse look says that the point may be, the likeliest first."""
+        if coarse.visible < self.config.coarse_look:
+            return []
+        return [(coarse.x, coarse.y), *coarse.others][: self.config.coarse_places]
+
+    def _apart(
+        self, frame: VideoFrame, fine: Stage, centres: Sequence[tuple[float, float]]
+    ) -> list[tuple[float, float]]:
+        """Those that no window around an earlier one shows in its middle."""
+        kept: list[tuple[float, float]] = []
+        for centre in centres:
+            if not any(is_near_middle(centre, self._window(frame, earlier, fine)) for earlier in kept):
+                kept.append(centre)
+        return kept
 
     def _coarse_only(self, frame: VideoFrame) -> Answer:
         """Without a fine stage the coarse answer is the answer."""

@@ -76,7 +76,7 @@ def load_parts(path: Path, choice: Choice) -> Parts:
 def _from_file(path: Path, choice: Choice) -> Parts:
     """What a file holds; mode, thresholds and settings can still be chosen."""
     from sightline.runtime.tracker_file import read_tracker_file
-    from sightline.track.artefact_stage import ArtefactStage
+    from sightline.track.artefact_stage import artefact_stages
 
     for name, given in (("--fine", choice.fine), ("--support", choice.support)):
         if given is not None:
@@ -89,8 +89,7 @@ def _from_file(path: Path, choice: Choice) -> Parts:
     config = changed(config, sets=_checked_sets(choice, names), updates=_updates(choice, names))
     if config.fine is None and config.mode != "stream":
         raise UserError(f"mode {config.mode} needs a fine stage, and {path} has none. Use mode stream.")
-    from_planes = config.resize == "planes"
-    stages = {name: ArtefactStage.of(stored, name, from_planes=from_planes) for name in stored.card.stages}
+    stages = artefact_stages(stored, from_planes=config.resize == "planes")
     if "coarse" not in stages or {"fine", "support"} & stages.keys() != {n for n, v in names.items() if v} - {"coarse"}:
         raise UserError(f"{path}: its card and its {TRACKER_FILE} name other stages. Export the tracker again.")
     return Parts(
@@ -182,4 +181,5 @@ def _stage(folder: Path | None, *, crop: str, config: ZoomConfig, device: str) -
         threshold=run.load_thresholds().get("visible", DEFAULT_THRESHOLD),
         device=device,
         from_planes=config.resize == "planes",
+        places=config.coarse_places,
     )

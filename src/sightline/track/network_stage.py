@@ -75,7 +75,7 @@ class NetworkStage(Generic[Features]):
             past_visible: [1, history] bool.
 
         Returns:
-            The point [1, 2] in input pixels, and the probability [1] that it is visible.
+            Places [1, P, 2] in input pixels, the likeliest first, and the probability [1] that the point is visible.
         """
         raise NotImplementedError
 
@@ -121,12 +121,15 @@ class NetworkStage(Generic[Features]):
             places, scores = self.conclude(self._whole(ordered, to_input[0]), xy, shown)
         else:
             places, scores = self.answer(self._windows(ordered, areas), xy, shown)
+        rows = zip(areas, places, scores.tolist(), strict=True)
+        return [self._point(area, found, visible=score) for area, found, score in rows]
+
+    def _point(self, area: Box, places: np.ndarray, *, visible: float) -> StagePoint:
+        """Places [P, 2] in input pixels as those of the frame."""
+        x0, y0, x1, y1 = area
         height, width = self.input_hw
-        rows = zip(areas, places.tolist(), scores.tolist(), strict=True)
-        return [
-            StagePoint(x=x0 + x * (x1 - x0) / width, y=y0 + y * (y1 - y0) / height, visible=score)
-            for (x0, y0, x1, y1), (x, y), score in rows
-        ]
+        (x, y), *others = [(x0 + x * (x1 - x0) / width, y0 + y * (y1 - y0) / height) for x, y in places.tolist()]
+        return StagePoint(x=x, y=y, visible=visible, others=tuple(others))
 
     def _whole(self, ordered: Sequence[VideoFrame | None], to_input: Affine) -> list[Features]:
         """Features of whole frames, the current one first; those known already are not computed."""

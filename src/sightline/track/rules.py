@@ -31,11 +31,19 @@ UNSEEN = Place()
 
 @dataclass(frozen=True, kw_only=True)
 class StagePoint:
-    """What a stage says of one area: a place in pixels of the frame, and the probability of a visible point."""
+    """What a stage says of one area, in pixels of the frame.
+
+    Attributes:
+        x: of the likeliest place.
+        y: of the likeliest place.
+        visible: the probability of a visible point.
+        others: (x, y) of further places that it may be at, the likeliest first.
+    """
 
     x: float
     y: float
     visible: float
+    others: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from sightline.track.past import Past
 from sightline.track.point import TrackPoint
 from sightline.track.post import WriteBuffer
 from sightline.track.radius import RadiusTable
-from sightline.track.rules import Place
+from sightline.track.rules import UNSEEN, Place
 from sightline.track.stage import Stages
 from sightline.track.zoom import Answer, Zoom
 from sightline.video.frame import VideoFrame
@@ -100,7 +100,9 @@ class Tracker:
         now, _ = self._accept(frame)
         self.past.see(now)
         if point is not None:
-            self.past.answered(now.number, Place(x=point.x, y=point.y, visible=point.visible))
+            found = point.visible and point.step != "filled"  # filled behind the engine's back, which saw nothing there
+            self.past.answered(now.number, Place(x=point.x, y=point.y, visible=True) if found else UNSEEN)
+            self._engine.prime(point)
 
     def settle(self, point: TrackPoint) -> list[TrackPoint]:
         """Pass the newest answer on; give the points that are final now, in order. Each comes out once."""

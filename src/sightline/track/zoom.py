@@ -19,7 +19,7 @@ from sightline.geometry import Box
 from sightline.track import rules
 from sightline.track.config import ZoomConfig
 from sightline.track.past import Past
-from sightline.track.point import StepKind
+from sightline.track.point import StepKind, TrackPoint
 from sightline.track.rules import UNSEEN, Place, Ruler, StagePoint
 from sightline.track.stage import Stage, Stages
 from sightline.video.frame import VideoFrame
@@ -61,6 +61,14 @@ class Zoom:
         self.stages, self.fine, self.config, self.past = stages, stages.fine, config, past
         self._since_unseen = config.unseen  # smart: frames since rule 1 held last
         self._since_calibrated = config.calibrate_every  # fast: frames since the last calibration
+
+    def prime(self, point: TrackPoint) -> None:
+        """Take over an answer that was given before: count on from it."""
+        if point.step == "calibrate":
+            self._since_unseen = self._since_calibrated = 1
+        else:
+            self._since_unseen += 1
+            self._since_calibrated += 1
 
     def answer(self, frame: VideoFrame) -> Answer:
         """Where the point is in the current frame."""

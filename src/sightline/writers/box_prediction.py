@@ -71,6 +71,11 @@ class BoxPrediction:
         """The picture's path below the data root."""
         return self.image_id
 
+    @property
+    def confidence(self) -> np.ndarray:
+        """[N], what a format with one number for a box gets: the probability where it is known, else the score."""
+        return self.scores if self.probability is None else self.probability
+
     def boxes(self) -> list[WrittenBox]:
         """The boxes one by one."""
         rows = zip(
@@ -108,6 +113,11 @@ class WrittenBox:
     area: float
     probability: float | None = None
     margin_px: float | None = None
+
+    @property
+    def confidence(self) -> float:
+        """As `BoxPrediction.confidence`."""
+        return self.score if self.probability is None else self.probability
 
 
 def boxes_from_dataset(dataset: Dataset) -> list[BoxPrediction]:
@@ -230,6 +240,16 @@ def without_folder(name: str, folders: Sequence[str]) -> str:
     return str(PurePosixPath(*parts[1:] if len(parts) > 1 and parts[0] in folders else parts))
 
 
+def below_images(name: str, *, part: str) -> str:
+    """A picture's path below `images/PART/`, where YOLO's tools look for it.
+
+    They make the label's path by putting `labels` for the last `images`, so no other folder may be called that; and
+    who has images/train/a.jpg or train/images/a.jpg already gets no second `train`.
+    """
+    parts = [folder for folder in PurePosixPath(name).parent.parts if folder not in ("images", "JPEGImages")]
+    return without_folder(str(PurePosixPath(*parts, PurePosixPath(name).name)), (part,))
+
+
 def own_areas(prediction: BoxPrediction) -> bool:
     """Whether all areas are those of the boxes, so that a format needs no place for them."""
     return bool(np.allclose(prediction.areas, box_areas(prediction.boxes_xyxy), rtol=1e-6))
@@ -250,3 +270,18 @@ def limited(prediction: BoxPrediction) -> BoxPrediction:
         probability=None if prediction.probability is None else prediction.probability[keep],
         margin_px=None if prediction.margin_px is None else prediction.margin_px[keep],
     )
+
+
+def class_lines(classes: Sequence[str], *, path: Path) -> str:
+    """The text of a file that names one class a line.
+
+    Raises:
+        UserError: a name has a line break, and would be read as two.
+    """
+    broken = next((name for name in classes if len(name.splitlines()) > 1), None)
+    if broken is not None:
+        raise UserError(
+            f"The class {broken!r} has a line break, and {path} names one class a line. Rename it in the labels, or "
+            "choose another format, such as coco."
+        )
+    return "".join(f"{name}\n" for name in classes) or "\n"

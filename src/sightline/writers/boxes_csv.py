@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sightline.files import write_atomically
-from sightline.writers.box_prediction import BoxPrediction, own_areas, require_each_once
+from sightline.writers.box_prediction import BoxPrediction, class_lines, own_areas, require_each_once
 from sightline.writers.prediction import bound_text, one_file, text
 
 FORMAT = "boxes_csv"
@@ -33,7 +33,7 @@ def write(
     """Write one CSV, `out` itself where it ends in .csv, else `boxes.csv` in the folder `out`; and its classes.
 
     Raises:
-        UserError: a picture is there twice, or a file cannot be written.
+        UserError: a picture is there twice, a class has a line break, or a file cannot be written.
     """
     del class_ids  # names alone tell the classes
     require_each_once(predictions)
@@ -62,8 +62,9 @@ def write(
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n").writerows(rows)
     names = path.with_name(f"{path.stem}_classes.txt")
+    listed = class_lines(classes, path=names)
     write_atomically(path, stream.getvalue())
-    write_atomically(names, "".join(f"{name}\n" for name in classes) or "\n")
+    write_atomically(names, listed)
     return path, names
 
 

@@ -104,4 +104,4 @@ def _annotation(box: WrittenBox, *, category_id: int, as_truth: bool) -> dict[st
         "area": rounded(box.area),
         "iscrowd": int(box.is_crowd),
     }
-    return annotation if as_truth else annotation | {"score": rounded(box.score)}
+    return annotation if as_truth else annotation | {"score": rounded(box.confidence)}

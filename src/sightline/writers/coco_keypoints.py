@@ -65,6 +65,6 @@ def _annotation(prediction: Prediction, *, id: int, image_id: int) -> dict[str, 
         "bbox": [rounded(x0), rounded(y0), rounded(x1 - x0), rounded(y1 - y0)],
         "area": rounded((x1 - x0) * (y1 - y0)),
         "iscrowd": 0,
-        "score": rounded(prediction.mean_score),
-        "keypoint_scores": [rounded(score) for score in prediction.score],
+        "score": rounded(prediction.mean_confidence),
+        "keypoint_scores": [rounded(value) for value in prediction.confidence],
     }

@@ -97,4 +97,4 @@ def _add(image: ElementTree.Element, box: WrittenBox, *, name: str, has_crowd: b
     if has_crowd:
         ElementTree.SubElement(element, "attribute", name="is_crowd").text = str(box.is_crowd).lower()
     if not as_truth:
-        ElementTree.SubElement(element, "attribute", name="score").text = text(box.score)
+        ElementTree.SubElement(element, "attribute", name="score").text = text(box.confidence)

@@ -48,7 +48,7 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
             element = ElementTree.SubElement(image, "points", given)
             element.set("z_order", "0")
             if not prediction.is_truth:
-                ElementTree.SubElement(element, "attribute", name="score").text = text(prediction.score[index])
+                ElementTree.SubElement(element, "attribute", name="score").text = text(prediction.confidence[index])
     ElementTree.indent(root)
     path = one_file(out, name=FILE)
     write_atomically(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))

@@ -3,7 +3,8 @@
 Convention of the format: points in percent of width and height of the upright picture. Pictures
 are named as its local storage serves them (`/data/local-files/?d=NAME`), relative to the storage's
 document root. A point that is not there has no entry. Truth becomes annotations, what a model found becomes
-predictions, which a person corrects. Split and group stand with the task's data.
+predictions, which a person corrects; their score is the probability of being right where the run is calibrated. Split
+and group stand with the task's data.
 https://labelstud.io/guide/predictions
 """
 
@@ -58,7 +59,7 @@ def _task(prediction: Prediction, *, number: int, name: str, skeleton: Skeleton)
     regions = _regions(prediction, skeleton=skeleton)
     if prediction.is_truth:
         return {"id": number, "data": data, "annotations": [{"result": regions}]}
-    guess = {"model_version": "sightline", "score": rounded(prediction.mean_score), "result": regions}
+    guess = {"model_version": "sightline", "score": rounded(prediction.mean_confidence), "result": regions}
     return {"id": number, "data": data, "predictions": [guess]}
 
 
@@ -84,7 +85,7 @@ def _regions(prediction: Prediction, *, skeleton: Skeleton) -> list[dict[str, ob
             "image_rotation": 0,
             "value": value,
         }
-        result.append(region if prediction.is_truth else region | {"score": rounded(prediction.score[index])})
+        result.append(region if prediction.is_truth else region | {"score": rounded(prediction.confidence[index])})
     return result
 
 

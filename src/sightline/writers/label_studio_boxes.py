@@ -67,7 +67,7 @@ def _task(prediction: BoxPrediction, *, number: int, classes: Sequence[str], as_
     ]
     if as_truth:
         return {"id": number, "data": data, "annotations": [{"result": regions}]}
-    score = rounded(prediction.scores.mean()) if len(prediction) else 0.0
+    score = rounded(prediction.confidence.mean()) if len(prediction) else 0.0
     return {
         "id": number,
         "data": data,
@@ -99,7 +99,7 @@ def _region(box: WrittenBox, *, index: int, name: str, size_hw: tuple[int, int],
     }
     if box.is_crowd:
         region["meta"] = {"text": ["crowd"]}
-    return region if as_truth else region | {"score": rounded(box.score)}
+    return region if as_truth else region | {"score": rounded(box.confidence)}
 
 
 def _config(classes: Sequence[str]) -> str:

@@ -23,6 +23,9 @@ from sightline.records import Dataset, Skeleton
 
 _DECIMALS = 4
 
+# The side that a box gets at least where points have to stand for it.
+_LEAST_PX = 1.0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
@@ -76,9 +79,14 @@ class Prediction:
         return re.sub(r"#\d+$", "", self.image_id)
 
     @property
-    def mean_score(self) -> float:
-        """The mean score of the visible points; 0 where there is none."""
-        return float(self.score[self.visible].mean()) if self.visible.any() else 0.0
+    def confidence(self) -> np.ndarray:
+        """[K], what a format with one number for a point gets: the probability where it is known, else the score."""
+        return self.score if self.probability is None else self.probability
+
+    @property
+    def mean_confidence(self) -> float:
+        """Its mean over the visible points; 0 where there is none."""
+        return float(self.confidence[self.visible].mean()) if self.visible.any() else 0.0
 
 
 def dataset_to_predictions(dataset: Dataset) -> list[Prediction]:
@@ -106,11 +114,16 @@ def dataset_to_predictions(dataset: Dataset) -> list[Prediction]:
 
 
 def box_or_stand_in(prediction: Prediction) -> Box:
-    """The object's box; without one the tight box of its points, without points the whole picture."""
+    """The object's box; without one the tight box of its points, without points the whole picture.
+
+    One point, or points in a row or column, span at least a pixel: formats refuse boxes without area.
+    """
     if prediction.box_xyxy is not None:
         return prediction.box_xyxy
     if prediction.visible.any():
-        return box_around(prediction.points_xy[prediction.visible])
+        x0, y0, x1, y1 = box_around(prediction.points_xy[prediction.visible])
+        more_x, more_y = (max(0.0, _LEAST_PX - side) / 2 for side in (x1 - x0, y1 - y0))
+        return x0 - more_x, y0 - more_y, x1 + more_x, y1 + more_y
     height, width = prediction.size_hw
     return 0.0, 0.0, float(width), float(height)
 

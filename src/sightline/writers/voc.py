@@ -17,6 +17,7 @@ from sightline.writers.box_prediction import (
     PARTS,
     BoxPrediction,
     WrittenBox,
+    class_lines,
     part_of,
     require_each_once,
     without_folder,
@@ -55,6 +56,7 @@ def write(
             )
         if (part := part_of(prediction, format=FORMAT)) is not None:
             parts[part].append(name)
+    class_text = class_lines(classes, path=out / "classes.txt")
     written = []
     for name, prediction in zip(names, predictions, strict=True):
         path = out / FILE / f"{name}.xml"
@@ -65,7 +67,7 @@ def write(
             path = out / "ImageSets" / "Main" / f"{part}.txt"
             write_atomically(path, "".join(f"{name}\n" for name in listed))
             written.append(path)
-    write_atomically(out / "classes.txt", "".join(f"{name}\n" for name in classes) or "\n")
+    write_atomically(out / "classes.txt", class_text)
     return (*written, out / "classes.txt")
 
 

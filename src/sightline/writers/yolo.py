@@ -18,11 +18,11 @@ from sightline.writers.box_prediction import (
     PARTS,
     BoxPrediction,
     WrittenBox,
+    below_images,
     limited,
     part_of,
     require_each_once,
     require_no_crowd,
-    without_folder,
 )
 
 FORMAT = "yolo"
@@ -65,9 +65,7 @@ def write(
 
 def picture_name(prediction: BoxPrediction) -> str:
     """Where the picture belongs, relative to data.yaml."""
-    # Whoever has images/train/a.jpg already keeps that name.
-    below = without_folder(without_folder(prediction.file_name, ("images", "JPEGImages")), (_part(prediction),))
-    return f"images/{_part(prediction)}/{below}"
+    return f"images/{_part(prediction)}/{below_images(prediction.file_name, part=_part(prediction))}"
 
 
 def _label_name(prediction: BoxPrediction) -> str:

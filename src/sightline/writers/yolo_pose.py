@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from sightline.errors import UserError
 from sightline.files import write_atomically
 from sightline.records import Skeleton
+from sightline.writers.box_prediction import below_images
 from sightline.writers.prediction import Prediction, box_or_stand_in, by_picture
 
 FORMAT = "yolo_pose"
@@ -45,9 +46,7 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
 
 def picture_name(prediction: Prediction) -> str:
     """Where the picture belongs, relative to data.yaml."""
-    # Whoever has images/train/a.jpg already keeps that name.
-    below = prediction.file_name.removeprefix("images/").removeprefix(f"{_part(prediction)}/")
-    return f"images/{_part(prediction)}/{below}"
+    return f"images/{_part(prediction)}/{below_images(prediction.file_name, part=_part(prediction))}"
 
 
 def _label_name(prediction: Prediction) -> str:
