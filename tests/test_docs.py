@@ -122,7 +122,7 @@ def test_every_command_of_the_docs_parses(where, words):
     except CycloptsError as error:
         pytest.fail(f"{where}\n{error}")
     recipe = str(arguments.get("recipe", "retinanet" if name == "anchors" else ""))
-    if name in ("train", "inspect", "anchors") and not recipe.endswith((".yaml", ".yml")):
+    if name in ("train", "inspect", "anchors") and not recipe.endswith((".yaml", ".yml", ".onnx", ".sightline")):
         chosen(recipe, arguments.get("use"), arguments.get("set"))
     formats = arguments.get("format") or [] if name == "predict" else [arguments["to"]] if name == "convert" else []
     assert set(formats) <= {*WRITERS, *BOX_WRITERS, SHARDS}, where

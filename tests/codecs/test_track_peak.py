@@ -51,3 +51,23 @@ def test_where_the_point_is_not_visible_the_map_is_left_alone() -> None:
 def test_every_frame_counts_with_or_without_a_visible_point() -> None:
     codec = TrackPeakCodecConfig().build(SHAPE)
     assert codec.weight(truth(1, 1, visible=False)).item() == codec.weight(truth(1, 1)).item() == 1
+
+
+def test_places_are_the_peaks_by_height_and_the_first_is_the_answer() -> None:
+    codec = TrackPeakCodecConfig().build(SHAPE)
+    heat = [codec.perfect(codec.encode(truth(*place))).logits.exp() for place in ((20.3, 12.1), (70.0, 50.0), (46, 30))]
+    raw = RawTrackMap(logits=(0.5 * heat[0] + 0.3 * heat[1] + 0.2 * heat[2]).clamp_min(1e-30).log(), visible=None)
+    places = codec.places(raw, count=3)
+    assert places.shape == (1, 3, 2)
+    assert places[0, 0].tolist() == pytest.approx((20.3, 12.1), abs=0.01)
+    # The others are as good as a cell of 4 x 4 pixels.
+    assert (places[0, 1:] - torch.tensor([[70.0, 50.0], [46.0, 30.0]])).abs().max() <= 2
+    assert codec.places(raw, count=1).tolist() == places[:, :1].tolist()
+
+
+def test_a_map_with_one_peak_has_one_place() -> None:
+    codec = TrackPeakCodecConfig().build(SHAPE)
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(24.0), indexing="ij")
+    hill = -((rows - 5) ** 2 + (columns - 7) ** 2)  # falls everywhere: no second peak, at the border neither
+    places = codec.places(RawTrackMap(logits=hill[None], visible=None), count=3)
+    assert places[0].tolist() == [pytest.approx((30.0, 22.0), abs=0.01)] * 3

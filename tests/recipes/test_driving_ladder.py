@@ -181,7 +181,16 @@ def truth(input_hw: tuple[int, int], *, classes: int) -> Truth:
     return Truth.of_boxes(boxes, torch.tensor([[0, classes - 1], [0, 0]]), valid)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+# Rungs whose network and loss are those of one that is tried in any case.
+ALIKE = (
+    "driving-flip", "driving-augment", "driving-fpn-slim", "driving-init-flip", "driving-alpha", "driving-sizes",
+    "driving-per-level-fixed", "driving-more-data", "driving-resnet-more-layers", "driving-auto-fixed",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in DETECTORS]
+)
 def test_every_detector_learns_for_two_steps_and_decodes(name: str) -> None:
     torch.manual_seed(0)
     input_hw = (32, 64)

@@ -176,12 +176,12 @@ def test_a_place_without_a_scheme_is_an_sqlite_file(where: str | None, uri: str)
 def test_an_unfinished_run_and_values_that_are_no_numbers(run: Path, cli: Callable) -> None:
     shutil.rmtree(run / "evaluation")
     log = run / "metrics.jsonl"
-    more = '{"kind": "val", "step": 9, "epoch": 3, "seconds": 2, "loss": null, "ap": true, "x": 0.5}\n{"kind": "tra'
+    more = '{"kind": "val", "step": 9, "epoch": 3, "seconds": 9000, "loss": null, "ap": true, "x": 0.5}\n{"kind": "tra'
     log.write_text(log.read_text() + more)
     contents = read_contents(run)
     assert not contents.is_finished and not contents.final
     assert [(entry.name, entry.value) for entry in contents.logged if entry.step == 9] == [("val/x", 0.5)]
-    assert contents.ended == contents.began + 2
+    assert contents.ended == contents.began + 9000
     assert "not finished" in cli("index", run, "--to", "tensorboard").out
     assert in_tensorboard(run / "tensorboard")["val/x"] == {9: 0.5}
 

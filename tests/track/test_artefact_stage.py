@@ -76,7 +76,7 @@ def stages(experiment: Experiment) -> tuple[EagerStage, ArtefactStage]:
     """Both ways to run one network, which shrink alike."""
     torch.manual_seed(5)
     model, codec = build(without_pretrained(experiment))
-    eager = EagerStage(model, codec, experiment, threshold=0.25)
+    eager = EagerStage(model, codec, experiment, threshold=0.25, places=3)
     engines = [OnnxEngine(graph, threads=1) for graph in stage_graphs(eager)]
     return eager, ArtefactStage(stage_card(eager), engines, from_planes=False)
 
@@ -101,6 +101,8 @@ def test_it_answers_as_the_run_does_on_every_frame(pair: tuple[str, EagerStage, 
         assert len(second) == len(areas)
         for one, other in zip(first, second, strict=True):
             np.testing.assert_allclose((other.x, other.y), (one.x, one.y), atol=0.01)
+            assert len(one.others) == (2 if name == "whole" else 0)
+            np.testing.assert_allclose(other.others, one.others, atol=0.01)
             assert other.visible == pytest.approx(one.visible, abs=1e-4)
         past.answered(number, Place(x=first[0].x, y=first[0].y, visible=True))
     alone = [ask(exported, past, [area])[0] for area in areas]  # any number of windows

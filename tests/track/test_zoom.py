@@ -219,7 +219,7 @@ def stage_of(places: dict[int, tuple[float, float]], *, size: float = 64, sure: 
     return Scripted(answer, input_hw=(64, 64), past_frames=2, history=0)
 
 
-STREAM = PRESETS["track-ball"]
+STREAM = PRESETS["track-ball"].model_copy(update={"coarse_every": 1, "coarse_places": 1})
 
 
 def test_stream_looks_where_the_coarse_stage_points() -> None:
@@ -267,6 +267,18 @@ def test_stream_asks_the_coarse_stage_at_once_where_a_fast_step_finds_nothing() 
     points = run(STREAM.model_copy(update={"coarse_every": 9}), coarse, stage_of(places), frames=3)
     assert coarse.frames_asked == [0, 2]
     assert (points[2].x, points[2].y) == (900, 200)
+
+
+def test_stream_looks_at_every_place_that_the_coarse_stage_names_and_at_none_twice() -> None:
+    real, shoe = (500.0, 500.0), (900.0, 200.0)
+    answer = StagePoint(x=shoe[0], y=shoe[1], visible=0.6, others=(real, (real[0] + 9, real[1]), (1500.0, 900.0)))
+    fine = stage_of({0: real})
+    points = run(STREAM.model_copy(update={"coarse_places": 3}), Scripted({0: answer}), fine, frames=1)
+    assert (points[0].x, points[0].y, points[0].visible) == (*real, True)
+    centres = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in fine.asked[0][1]]
+    assert centres == [shoe, real]  # the third is in the middle of the second's window
+    alone = run(STREAM.model_copy(update={"coarse_places": 1}), Scripted({0: answer}), stage_of({0: real}), frames=1)
+    assert not alone[0].visible
 
 
 def test_stream_works_without_a_fine_stage() -> None:

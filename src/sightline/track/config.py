@@ -125,7 +125,16 @@ PRESETS: dict[str, ZoomConfig] = {
     # The published thresholds in units that are alike in all directions; 11.2 px are 0.05 of a window of 224.
     "mended": VIDEO.model_copy(update={"metric": "square", "agree_px": 11.2}),
     "track-ball": ENGINE.model_copy(
-        update={"mode": "stream", "zoom": "centre", "metric": "square", "visible": None, "resize": "planes"}
+        update={
+            "mode": "stream",
+            "zoom": "centre",
+            "metric": "square",
+            "visible": None,
+            "resize": "planes",
+            "coarse_every": 2,
+            "coarse_places": 2,
+            "sure": 0.95,
+        }
     ),
 }
 
