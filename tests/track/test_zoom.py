@@ -277,6 +277,10 @@ def test_stream_looks_at_every_place_that_the_coarse_stage_names_and_at_none_twi
     assert (points[0].x, points[0].y, points[0].visible) == (*real, True)
     centres = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in fine.asked[0][1]]
     assert centres == [shoe, real]  # the third is in the middle of the second's window
+    corner = StagePoint(x=2.0, y=3.0, visible=0.6, others=((9.0, 1.0),))  # windows stay inside: one for both
+    fine = stage_of({0: real})
+    run(STREAM.model_copy(update={"coarse_places": 2}), Scripted({0: corner}), fine, frames=1)
+    assert len(fine.asked[0][1]) == 1
     alone = run(STREAM.model_copy(update={"coarse_places": 1}), Scripted({0: answer}), stage_of({0: real}), frames=1)
     assert not alone[0].visible
 

@@ -90,12 +90,13 @@ class Follow:
     def _apart(
         self, frame: VideoFrame, fine: Stage, centres: Sequence[tuple[float, float]]
     ) -> list[tuple[float, float]]:
-        """Those that no window around an earlier one shows in its middle."""
-        kept: list[tuple[float, float]] = []
+        """Those that no window around an earlier one shows in its middle, or shows as well at the frame's edge."""
+        kept: dict[Box, tuple[float, float]] = {}
         for centre in centres:
-            if not any(is_near_middle(centre, self._window(frame, earlier, fine)) for earlier in kept):
-                kept.append(centre)
-        return kept
+            window = self._window(frame, centre, fine)
+            if window not in kept and not any(is_near_middle(centre, earlier) for earlier in kept):
+                kept[window] = centre
+        return list(kept.values())
 
     def _coarse_only(self, frame: VideoFrame) -> Answer:
         """Without a fine stage the coarse answer is the answer."""
