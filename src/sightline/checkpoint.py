@@ -35,6 +35,8 @@ from sightline.config import Experiment, from_yaml
 from sightline.errors import UserError
 from sightline.files import read_object, read_text, write_atomically
 
+RESTORE = "Restore it, or train again into another folder."  # advice where a file of a run is gone or damaged
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -101,7 +103,7 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return read_object(self.info, advice="Restore it, or train again into another folder.")
+        return read_object(self.info, advice=RESTORE)
 
     def read_split(self) -> dict[str, list[str]]:
         """The names of the records by part, "train" and "val".
@@ -109,10 +111,9 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        advice = "Restore it, or train again into another folder."
-        parts = read_object(self.split, advice=advice)
+        parts = read_object(self.split, advice=RESTORE)
         if not all(isinstance(parts.get(name), list) for name in ("train", "val")):
-            raise UserError(f"{self.split} is damaged (it has no lists 'train' and 'val'). {advice}")
+            raise UserError(f"{self.split} is damaged (it has no lists 'train' and 'val'). {RESTORE}")
         return parts
 
     def known(self, root: str | Path) -> tuple[set[str], set[str]]:
@@ -160,7 +161,7 @@ class RunFolder:
             )
         if not self.config.is_file():
             raise UserError(f"{self.path} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
-        text = read_text(self.config, advice="Restore it, or train again into another folder.")
+        text = read_text(self.config, advice=RESTORE)
         return from_yaml(text, where=str(self.config))
 
     def load_best(self, model: nn.Module) -> None:

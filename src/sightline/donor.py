@@ -26,12 +26,8 @@ from sightline.errors import UserError
 from sightline.model import PARTS, Locator, without_pretrained
 
 BACKGROUND = ""  # the first name of a softmax; no class is called so
-FREE = {
-    "weights",
-    "init",
-    "frozen",
-    "frozen_to_stride",
-}  # settings of a backbone that do not change what its weights mean
+# Settings of a backbone that do not change what its weights mean.
+FREE = {"weights", "init", "frozen", "frozen_to_stride"}
 _MOST = 3  # fresh layers of a part that are named
 
 

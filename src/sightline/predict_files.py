@@ -110,7 +110,7 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
         UserError: an unknown format, one that cannot hold these labels, or one that is no such file.
     """
     writer = find_box_writer(to) if dataset.classes else find_writer(to)
-    is_file = _is_label_file(out)
+    is_file = is_label_file(out)
     if is_file and Path(writer.FILE).suffix != out.suffix.lower():
         kind = f"a file such as {writer.FILE}" if writer.FILE else "several files"
         raise UserError(f"{out}: the format '{to}' is {kind}. Give a folder, or another format.")
@@ -134,7 +134,7 @@ def convert_anew(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
     Raises:
         UserError: as there, and where something of this name exists.
     """
-    if _is_label_file(out):
+    if is_label_file(out):
         if out.exists():
             raise UserError(f"{out} exists already. Nothing is overwritten: give another file or a new folder.")
         return convert_dataset(dataset, out, to=to)
@@ -143,7 +143,7 @@ def convert_anew(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
     return out / first.relative_to(aside), count
 
 
-def _is_label_file(out: Path) -> bool:
+def is_label_file(out: Path) -> bool:
     """Whether a name asks for one file of labels, with the pictures beside it."""
     return out.suffix.lower() in LABEL_SUFFIXES and not out.is_dir()
 

@@ -26,10 +26,26 @@ def tell_artefact(path: Path, *, json: bool) -> None:
         console.print_json(card.model_dump(mode="json"))
         return
     title = f"{path.name}: {path.stat().st_size / 2**20:.1f} MB, {card.made}, sightline {card.sightline}"
-    if isinstance(card, TrackerCard):
-        console.out.print(tracker_table(card, title=title))
+    console.out.print(_table(card, title=title))
+
+
+def tell_exported(card: Card | TrackerCard, *, refused: str | None, run: Path, out: Path, json: bool) -> int:
+    """Show the card of what was exported, and why it was not written, if it was not; the exit code."""
+    if json:
+        console.print_json({"refused": refused, **card.model_dump(mode="json")})
     else:
-        console.out.print(card_table(card, title=title))
+        console.out.print(_table(card, title=f"{run} -> {out}"))
+    if refused is not None:
+        console.err.print(
+            f"sightline: not exported: {refused}. {out} was not written.",
+            style="red", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        return 1
+    return 0
+
+
+def _table(card: Card | TrackerCard, *, title: str) -> Table:
+    return tracker_table(card, title=title) if isinstance(card, TrackerCard) else card_table(card, title=title)
 
 
 def card_table(card: Card, *, title: str) -> Table:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from sightline.cli import console
-from sightline.cli.choose import command_line, weight_folders
+from sightline.cli.choose import weight_folders
 from sightline.cli.dataset import print_dataset
-from sightline.cli.watching import watching
+from sightline.cli.several_runs import means_of
 from sightline.errors import UserError, unknown_name
 
 
@@ -46,8 +45,7 @@ def climb_and_tell(
         weights_dir: of pretrained weights.
         as_json: words go to standard error.
     """
-    from sightline.compare.ladder import Interrupted, Means, Plan, climb, read_ladder
-    from sightline.devices import pick_device
+    from sightline.compare.ladder import Interrupted, Plan, climb, read_ladder
     from sightline.prepare import load_data
 
     if seeds < 1 or (images is not None and images < 1) or any(rate <= 0 for rate in rates):
@@ -63,13 +61,7 @@ def climb_and_tell(
     if not as_json:
         print_dataset(dataset, most=5)
     wanted = Plan(out=folder, seeds=seeds, sets=tuple(sets), rates=tuple(rates), images=images)
-    means = Means(
-        device=pick_device(device),
-        command=command_line(),
-        weight_folders=tuple(weight_folders(weights_dir, data)),
-        say=lambda text: console.say(text, on=where),
-        watching=partial(watching, on=where),
-    )
+    means = means_of(device=device, weight_folders=weight_folders(weights_dir, data), on=where)
     try:
         chosen = [rung for rung in rungs if not only or rung.recipe in only]
         return climb(chosen, dataset, wanted, means)

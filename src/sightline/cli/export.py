@@ -49,7 +49,7 @@ def export(
         return export_tracker_file(
             run, out_, data=data, engine=to, int8=int8, frames=frames, threads=threads, json=json
         )
-    from sightline.cli.artefact_card import card_table
+    from sightline.cli.artefact_card import tell_exported
     from sightline.export.run import export_run
 
     with console.err.status("loading") as status:
@@ -58,14 +58,4 @@ def export(
         )
     if done.note:
         console.say(done.note, on=console.err)
-    if json:
-        console.print_json({"refused": done.refused, **done.card.model_dump(mode="json")})
-    else:
-        console.out.print(card_table(done.card, title=f"{run} -> {out_}"))
-    if done.refused is not None:
-        console.err.print(
-            f"sightline: not exported: {done.refused}. {out_} was not written.",
-            style="red", highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
-        return 1
-    return 0
+    return tell_exported(done.card, refused=done.refused, run=run, out=out_, json=json)

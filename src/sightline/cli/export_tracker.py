@@ -36,21 +36,11 @@ def export_tracker_file(
         threads: of each network while it is timed.
         json: print the card as JSON.
     """
-    from sightline.cli.artefact_card import tracker_table
+    from sightline.cli.artefact_card import tell_exported
     from sightline.export.tracker import export_tracker
 
     with console.err.status("loading") as status:
         done = export_tracker(
             run, out, data=data, engine=engine, int8=int8, frames=frames, threads=threads, on_step=status.update
         )
-    if json:
-        console.print_json({"refused": done.refused, **done.card.model_dump(mode="json")})
-    else:
-        console.out.print(tracker_table(done.card, title=f"{run} -> {out}"))
-    if done.refused is not None:
-        console.err.print(
-            f"sightline: not exported: {done.refused}. {out} was not written.",
-            style="red", highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
-        return 1
-    return 0
+    return tell_exported(done.card, refused=done.refused, run=run, out=out, json=json)

@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from sightline.records import Dataset
 
 
+def means_of(*, device: str, weight_folders: Sequence[Path], on: Console) -> Means:
+    """What trainings are done with that are told on a console: `device` is auto, cpu or cuda."""
+    from sightline.compare.ladder import Means
+    from sightline.devices import pick_device
+
+    return Means(
+        device=pick_device(device),
+        command=command_line(),
+        weight_folders=tuple(weight_folders),
+        say=lambda text: console.say(text, on=on),
+        watching=partial(watching, on=on),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeveralRuns:
     """What the user asked of a command that trains one recipe several times.
@@ -67,16 +81,7 @@ class SeveralRuns:
 
     def means(self) -> Means:
         """What the trainings are done with."""
-        from sightline.compare.ladder import Means
-        from sightline.devices import pick_device
-
-        return Means(
-            device=pick_device(self.device),
-            command=command_line(),
-            weight_folders=tuple(self.weight_folders()),
-            say=self.say,
-            watching=partial(watching, on=self.on),
-        )
+        return means_of(device=self.device, weight_folders=self.weight_folders(), on=self.on)
 
     def say(self, text: str) -> None:
         """A line for people."""

@@ -77,9 +77,8 @@ class TrackPeakCodec(PictureCodec):
 
     def decode(self, raw: RawTrackMap) -> Points:
         """The peak in input pixels; the score is the probability of being visible."""
-        xy = decode_maps(raw.logits[:, None], decoder=self.config.decoder, stride_xy=self.stride_xy)
         assert raw.visible is not None
-        return Points(xy=xy, score=raw.visible.sigmoid()[:, None])
+        return Points(xy=self.places(raw, count=1), score=raw.visible.sigmoid()[:, None])
 
     def places(self, raw: RawTrackMap, *, count: int) -> Tensor:
         """The highest peaks [B, count, 2] in input pixels, the decoded point first.
@@ -107,8 +106,9 @@ def places_and_score(codec: Codec, raw: Raw, *, count: int) -> tuple[Tensor, Ten
         Places [B, P, 2] in input pixels, the decoded point first, P = `count` where the codec can tell more than one
         and else 1; and the probability [B] that the point is visible.
     """
+    if isinstance(codec, TrackPeakCodec):
+        assert isinstance(raw, RawTrackMap) and raw.visible is not None
+        return codec.places(raw, count=count), raw.visible.sigmoid()
     decoded = codec.decode(raw)
     assert isinstance(decoded, Points)
-    if isinstance(codec, TrackPeakCodec) and isinstance(raw, RawTrackMap) and count > 1:
-        return codec.places(raw, count=count), decoded.score[:, 0]
     return decoded.xy[:, :1], decoded.score[:, 0]

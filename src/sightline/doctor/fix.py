@@ -24,7 +24,7 @@ from sightline.doctor.copies import same_labels
 from sightline.doctor.points import at_corner
 from sightline.doctor.run import Examination
 from sightline.errors import UserError
-from sightline.files import folder_aside, is_vacant, write_atomically
+from sightline.files import is_vacant, new_folder, write_atomically
 from sightline.images import read_image
 from sightline.predict_files import convert_to_nearest
 from sightline.records import Dataset, Record
@@ -78,17 +78,14 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
     fixed, changes = corrected(found)
     if not fixed.records:
         raise UserError(f"There is nothing to write: no record of {dataset.root} is usable. Mend the errors first.")
-    try:
-        with folder_aside(out) as aside:
-            upright = {change.image_id for change in changes if change.id == "image-rotated"}
-            labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
-            shutil.rmtree(aside / ".upright", ignore_errors=True)
-            if format != dataset.format:
-                text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
-                changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
-            write_atomically(aside / "fixes.csv", _table(changes))
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror or error}. Choose another folder.") from error
+    with new_folder(out) as aside:
+        upright = {change.image_id for change in changes if change.id == "image-rotated"}
+        labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
+        shutil.rmtree(aside / ".upright", ignore_errors=True)
+        if format != dataset.format:
+            text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
+            changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
+        write_atomically(aside / "fixes.csv", _table(changes))
     placed = out / labels.relative_to(aside)
     return Fixed(labels=placed, format=format, records=len(fixed), changes=len(changes))
 

@@ -33,6 +33,8 @@ FOLDED = ("Clip", "Relu")  # behind a convolution they become the bounds of its 
 # How far one convolution may move the network's outputs, as a share of their spread: what is tried, in this order.
 # Errors of several add up in quadrature; ten of 0.03 move the outputs by a tenth of their spread.
 MOST_MOVED = (0.03, 0.01)
+CALIBRATED_ON = 64  # inputs of a graph; the ranges hardly move behind that
+LOOKED_AT = 4  # of these, by which it is decided what becomes int8
 GROUP = 8  # convolutions that are judged together before they are judged one by one
 
 Inputs = Mapping[str, np.ndarray]  # of a graph, by name

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from sightline.config import Experiment
 from sightline.errors import UserError
 from sightline.export.frames import Frames, find_frames, spread
 from sightline.export.graph import to_onnx
+from sightline.export.int8 import CALIBRATED_ON, LOOKED_AT, MOST_MOVED, Quantiser
 from sightline.export.judge import Judge, latency_refusal
 from sightline.export.latency import MOST_PICTURES, measure_latency
 from sightline.export.openvino import to_openvino
@@ -29,12 +29,7 @@ from sightline.runtime.artefact import Artefact
 from sightline.runtime.artefact_file import Stored, write_artefact
 from sightline.runtime.card import INPUTS, Card, Engine, EvaluateCard, Int8Card, ParityCard, SkeletonCard, ViewCard
 
-if TYPE_CHECKING:
-    pass
-
 FRAMES = 200
-CALIBRATED_ON = 64  # pictures; the ranges hardly move behind that
-LOOKED_AT = 4  # pictures by which it is decided what becomes int8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +162,6 @@ def _quantised(
     on_step: Callable[[str], None],
 ) -> _Made:
     """The least careful int8 that is good enough, or else the most careful one."""
-    from sightline.export.int8 import MOST_MOVED, Quantiser
-
     experiment = predictor.experiment
     on_step("calibrating")
     quantiser = Quantiser(

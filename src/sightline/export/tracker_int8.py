@@ -16,9 +16,8 @@ import numpy as np
 
 from sightline.checkpoint import RunFolder
 from sightline.errors import UserError
-from sightline.evaluate.track import with_truth
 from sightline.export.frames import spread
-from sightline.export.int8 import MOST_MOVED, Inputs, Quantiser, inner_convolutions
+from sightline.export.int8 import CALIBRATED_ON, LOOKED_AT, MOST_MOVED, Inputs, Quantiser, inner_convolutions
 from sightline.export.judge import metric_refusal
 from sightline.metrics.tracks import summarise_tracks
 from sightline.prepare import load_data
@@ -27,13 +26,10 @@ from sightline.runtime.card import Int8Card
 from sightline.runtime.engines import Engine
 from sightline.runtime.tracker_file import ScoreCard, StageName, StoredGraph, StoredTracker
 from sightline.track.artefact_stage import ArtefactStage, artefact_stages
-from sightline.track.calibrate import track_records
+from sightline.track.calibrate import track_frames
 from sightline.track.config import ZoomConfig
 from sightline.track.stage import Stages
 from sightline.track.tracker import Tracker
-
-CALIBRATED_ON = 64  # inputs of each network
-LOOKED_AT = 4  # of these, to decide what becomes int8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +46,7 @@ class Labelled:
 
     def f1(self, stages: Stages, config: ZoomConfig) -> float:
         """How well a tracker follows, by its own threshold."""
-        points = dict(track_records(Tracker(stages, config), self.records))
-        found = [points[record.image_id] for record in self.records]
-        frames = with_truth(
-            self.records,
-            found_xy=np.array([(point.x, point.y) if point.visible else (0.0, 0.0) for point in found]),
-            placed=np.array([point.visible for point in found], dtype=bool),
-            score=np.array([point.score for point in found]),
-        )
+        frames = track_frames(Tracker(stages, config), self.records)
         summary = summarise_tracks(frames, threshold_px=self.threshold_px, least_score=0.0)
         return float(summary.metrics["f1"].value)
 

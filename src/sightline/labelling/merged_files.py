@@ -14,12 +14,11 @@ from sightline.errors import UserError
 from sightline.files import is_vacant, new_folder
 from sightline.labelling.merge import Merged
 from sightline.labelling.names import parse_renames
-from sightline.predict_files import convert_dataset, convert_to_nearest, find_box_writer, find_writer
+from sightline.predict_files import convert_dataset, convert_to_nearest, find_box_writer, find_writer, is_label_file
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset
 from sightline.scan import require_clean, scan
 
-_FILES = {".json", ".csv", ".xml"}
 _SHOWN = 5
 Join = Callable[[Dataset, Dataset, Mapping[str, str]], Merged]
 
@@ -123,7 +122,9 @@ def merged_from_files(
         find_box_writer(to) if before.classes else find_writer(to)
     brought = _read(new, skip_broken=skip_broken, format=new_format)
     merged = join(before, brought, table)
-    labels, format = _write_file(merged.dataset, out, to) if _is_file(out) else _write_folder(merged.dataset, out, to)
+    labels, format = (
+        _write_file(merged.dataset, out, to) if is_label_file(out) else _write_folder(merged.dataset, out, to)
+    )
     return Done(
         labels=labels,
         format=format,
@@ -153,13 +154,9 @@ def _counted(count: tuple[int, int]) -> str:
     return f"{count[0]:,} pictures, {count[1]:,} labels"
 
 
-def _is_file(out: Path) -> bool:
-    return out.suffix.lower() in _FILES and not out.is_dir()
-
-
 def _require_new(out: Path, given: Sequence[Path]) -> None:
     """Refuse to write over something, or a folder into one of the data sets."""
-    if _is_file(out):
+    if is_label_file(out):
         if out.exists():
             raise UserError(f"{out} exists already. Nothing is overwritten: give another file or a new folder.")
         return

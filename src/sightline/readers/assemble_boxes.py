@@ -262,9 +262,7 @@ class _Checked:
     def _areas(self, boxes: Sequence[RawBox], xyxy: np.ndarray, *, fractions: bool) -> np.ndarray:
         """The areas that the format tells, else the boxes' own."""
         areas = box_areas(xyxy)
-        for index, box in enumerate(boxes):
-            if fractions:
-                continue  # a share of the picture
+        for index, box in enumerate([] if fractions else boxes):  # what is told of fractions is a share of the picture
             if box.area is not None and is_finite([box.area]) and box.area > 0:
                 areas[index] = box.area
             elif box.area is not None:

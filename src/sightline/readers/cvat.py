@@ -19,9 +19,9 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import Box, about, rotation
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes, size_said
+from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, assemble_boxes
 from sightline.readers.class_names import class_order
-from sightline.readers.cvat_points import CvatImage, assemble_points, has_points
+from sightline.readers.cvat_points import CvatImage, assemble_points, has_points, number_pairs
 from sightline.readers.pictures import Pictures
 from sightline.readers.texts import choose_label_files, is_finite, number, read_start
 from sightline.readers.xml_nodes import Node, read_nodes, xml_files
@@ -113,10 +113,9 @@ def _report_others(images: Sequence[CvatImage], *, used: Sequence[str], boxed: s
     for image in images:
         where = image.where.rsplit(":", 1)[0]
         for shape in image.node.children:
-            is_outline = shape.tag in _OUTLINES and shape.tag in used
-            if is_outline and shape.attributes.get("label", "") not in boxed:
+            if shape.tag in used and _gives_box(shape, boxed=boxed):
                 outlines[where] += 1
-            elif is_outline or shape.tag not in used:
+            elif shape.tag in _OUTLINES or shape.tag not in used:
                 left.setdefault(where, Counter())[shape.tag] += 1
     for where, counts in left.items():
         others = ", ".join(f"{count} {tag}" for tag, count in sorted(counts.items()))
@@ -124,6 +123,11 @@ def _report_others(images: Sequence[CvatImage], *, used: Sequence[str], boxed: s
     for where, count in outlines.items():
         message = f"{count} polygons, ellipses or masks of labels that have no boxes; the boxes around them are used"
         findings.note("outline-boxed", where, message)
+
+
+def _gives_box(shape: Node, *, boxed: set[str]) -> bool:
+    """Whether a shape is an outline of a label that has no boxes, so that the box around it is used."""
+    return shape.tag in _OUTLINES and shape.attributes.get("label", "") not in boxed
 
 
 def _draft(image: CvatImage, *, boxed: set[str], findings: Findings) -> BoxDraft | None:
@@ -135,15 +139,9 @@ def _draft(image: CvatImage, *, boxed: set[str], findings: Findings) -> BoxDraft
     file = where.rsplit(":", 1)[0]
     boxes: list[RawBox] = []
     faults: list[Fault] = []
-    size_hw = None
-    try:
-        size_hw = size_said(node.attributes.get("width", ""), node.attributes.get("height", ""))
-    except LabelError as bad:
-        findings.warning(bad.id, where, str(bad))
+    size_hw = image.size_hw(findings)
     for element in node.children:
-        if element.tag not in ("box", *_OUTLINES):
-            continue
-        if element.tag in _OUTLINES and element.attributes.get("label", "") in boxed:
+        if element.tag != "box" and not _gives_box(element, boxed=boxed):
             continue
         source = f"{file}:{element.line}"
         try:
@@ -186,8 +184,7 @@ def _edges(element: Node, *, label: str) -> Box:
     texts = [element.attributes.get(key, "") for key in keys]
     try:
         if element.tag == "polygon":
-            pairs = [[number(value) for value in pair.split(",")] for pair in texts[0].split(";")]
-            x, y = zip(*pairs, strict=True)
+            x, y = zip(*number_pairs(texts[0]), strict=True)
             if not is_finite([*x, *y]):
                 raise ValueError("a corner is NaN or infinite")
             return min(x), min(y), max(x), max(y)

@@ -44,6 +44,19 @@ class CvatImage:
         """The picture as the XML calls it."""
         return self.node.attributes.get("name", "").strip()
 
+    def size_hw(self, findings: Findings) -> tuple[int, int] | None:
+        """(height, width) as the XML says it; None, with a warning, where that is no size."""
+        try:
+            return size_said(self.node.attributes.get("width", ""), self.node.attributes.get("height", ""))
+        except LabelError as bad:
+            findings.warning(bad.id, self.where, str(bad))
+            return None
+
+
+def number_pairs(text: str) -> list[list[float]]:
+    """The numbers of `x,y;x,y`; raises ValueError where one is none."""
+    return [[number(value) for value in pair.split(",")] for pair in text.split(";")]
+
 
 def has_points(image: Node) -> bool:
     """Whether there are points in a picture, loose or of a skeleton."""
@@ -145,18 +158,13 @@ class _Reading:
         if not image.name:
             self.findings.error("row-unreadable", image.where, "an <image> without a name attribute")
             return []
-        size_hw = None
-        try:
-            size_hw = size_said(image.node.attributes.get("width", ""), image.node.attributes.get("height", ""))
-        except LabelError as bad:
-            self.findings.warning(bad.id, image.where, str(bad))
         background = Draft(
             name=image.name,
             points_xy=np.zeros((self.size, 2)),
             visible=np.zeros(self.size, dtype=bool),
             source=image.where,
             listing=image.where,
-            size_hw=size_hw,
+            size_hw=image.size_hw(self.findings),
             split=image.split,
             path=image.path,
         )
@@ -208,7 +216,7 @@ def _xy(point: Node, *, count: int) -> list[list[float]]:
     """The points of a `points` element."""
     text = point.attributes.get("points", "")
     try:
-        pairs = [[number(value) for value in pair.split(",")] for pair in text.split(";")]
+        pairs = number_pairs(text)
     except ValueError:
         raise LabelError("row-unreadable", f"points is '{text[:60]}', expected 'x,y'") from None
     if len(pairs) != count or any(len(pair) != 2 for pair in pairs):

@@ -61,18 +61,23 @@ def calibrate(stages: Stages, config: ZoomConfig, records: Sequence[Record], *, 
     """
     decides = config.mode == "stream"
     asked = config.model_copy(update={"visible": 0.0}) if decides else config
-    points = dict(track_records(Tracker(stages, asked), records))
+    frames = track_frames(Tracker(stages, asked), records)
+    least = best_visible_threshold(frames, threshold_px=threshold_px) if decides else 0.0
+    summary = summarise_tracks(frames, threshold_px=threshold_px, least_score=least)
+    visible = least if decides or config.visible is None else config.visible
+    return Calibration(summary=summary, visible=visible, radius=_radius(frames, least_score=least))
+
+
+def track_frames(tracker: Tracker, records: Sequence[Record]) -> TrackFrames:
+    """What a tracker says of records of clips beside what is true, in the order of the records."""
+    points = dict(track_records(tracker, records))
     found = [points[record.image_id] for record in records]
-    frames = with_truth(
+    return with_truth(
         records,
         found_xy=np.array([(point.x, point.y) if point.visible else (0.0, 0.0) for point in found]),
         placed=np.array([point.visible for point in found], dtype=bool),
         score=np.array([point.score for point in found]),
     )
-    least = best_visible_threshold(frames, threshold_px=threshold_px) if decides else 0.0
-    summary = summarise_tracks(frames, threshold_px=threshold_px, least_score=least)
-    visible = least if decides or config.visible is None else config.visible
-    return Calibration(summary=summary, visible=visible, radius=_radius(frames, least_score=least))
 
 
 def track_records(tracker: Tracker, records: Sequence[Record]) -> Iterator[tuple[str, TrackPoint]]:

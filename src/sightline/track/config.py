@@ -81,7 +81,11 @@ class ZoomConfig(BaseModel):
         default=0.1, ge=0, le=1, description="stream: from this coarse probability on the fine stage looks there"
     )
     coarse_places: int = Field(
-        default=1, ge=1, le=5, description="stream: so many places of a coarse look are looked at by the fine stage"
+        default=1,
+        ge=1,
+        le=5,
+        description="stream: so many places of a coarse look are looked at by the fine stage; an exported "
+        "file knows as many as it was exported with",
     )
     coarse_visible: float | None = Field(
         default=None,

@@ -71,15 +71,15 @@ class Follow:
             return self._coarse_only(frame)
         guess = self._guess(frame)
         if guess is not None and self._is_sure and not self._is_due(frame):
-            best = self._best(frame, fine, [guess])
+            best = self._best(fine, [self._window(frame, guess, fine)])
             if best.visible >= least_visible(self.config, fine):
                 return self._said(best, fine, coarse=False)
         coarse = self._look_coarse(frame)
-        centres = self._apart(frame, fine, [*self._proposed(coarse), *([] if guess is None else [guess])])
-        if not centres:
+        windows = self._windows(frame, fine, [*self._proposed(coarse), *([] if guess is None else [guess])])
+        if not windows:
             self._is_sure = False
             return Answer(place=UNSEEN, score=coarse.visible, step="coarse")
-        return self._said(self._best(frame, fine, centres), fine, coarse=True)
+        return self._said(self._best(fine, windows), fine, coarse=True)
 
     def _proposed(self, coarse: StagePoint) -> list[tuple[float, float]]:
         """Where a coarse look says that the point may be, the likeliest first."""
@@ -87,16 +87,14 @@ class Follow:
             return []
         return [(coarse.x, coarse.y), *coarse.others][: self.config.coarse_places]
 
-    def _apart(
-        self, frame: VideoFrame, fine: Stage, centres: Sequence[tuple[float, float]]
-    ) -> list[tuple[float, float]]:
-        """Those that no window around an earlier one shows in its middle, or shows as well at the frame's edge."""
-        kept: dict[Box, tuple[float, float]] = {}
+    def _windows(self, frame: VideoFrame, fine: Stage, centres: Sequence[tuple[float, float]]) -> list[Box]:
+        """Windows around places, but for those that an earlier one shows in its middle, or as well at the edge."""
+        kept: list[Box] = []
         for centre in centres:
             window = self._window(frame, centre, fine)
             if window not in kept and not any(is_near_middle(centre, earlier) for earlier in kept):
-                kept[window] = centre
-        return list(kept.values())
+                kept.append(window)
+        return kept
 
     def _coarse_only(self, frame: VideoFrame) -> Answer:
         """Without a fine stage the coarse answer is the answer."""
@@ -122,10 +120,9 @@ class Follow:
     def _window(self, frame: VideoFrame, centre: tuple[float, float], fine: Stage) -> Box:
         return window_around(np.array(centre), frame.size_hw, fine.input_hw)
 
-    def _best(self, frame: VideoFrame, fine: Stage, centres: list[tuple[float, float]]) -> StagePoint:
-        """The surest answer of the fine stage at windows around these places."""
-        found = ask(fine, self.past, [self._window(frame, centre, fine) for centre in centres])
-        return max(found, key=lambda point: point.visible)
+    def _best(self, fine: Stage, windows: Sequence[Box]) -> StagePoint:
+        """The surest answer of the fine stage at these windows."""
+        return max(ask(fine, self.past, windows), key=lambda point: point.visible)
 
     def _said(self, best: StagePoint, fine: Stage, *, coarse: bool) -> Answer:
         self._is_sure = best.visible >= self.config.sure
