@@ -219,7 +219,7 @@ def stage_of(places: dict[int, tuple[float, float]], *, size: float = 64, sure: 
     return Scripted(answer, input_hw=(64, 64), past_frames=2, history=0)
 
 
-STREAM = PRESETS["track-ball"].model_copy(update={"coarse_every": 1, "coarse_places": 1})
+STREAM = PRESETS["track-ball"].model_copy(update={"coarse_every": 1, "coarse_places": 1, "absent": 0.0})
 
 
 def test_stream_looks_where_the_coarse_stage_points() -> None:
@@ -259,6 +259,20 @@ def test_stream_rests_the_coarse_stage_while_the_fine_one_is_sure() -> None:
     unsure = Scripted({n: at(x, y) for n, (x, y) in places.items()})
     run(config, unsure, stage_of(places, sure=0.6), frames=8)
     assert unsure.frames_asked == list(range(8))
+
+
+def test_stream_rests_where_a_look_found_nothing() -> None:
+    """But not while a motion is still continued, nor where something may have been seen."""
+    places = {0: (500.0, 500.0), 7: (900.0, 200.0), 8: (905.0, 200.0)}
+    config = STREAM.model_copy(update={"coarse_every": 2, "absent": 0.3, "predict_for": 1})
+    coarse = Scripted({n: at(x, y) for n, (x, y) in places.items()})
+    points = run(config, coarse, stage_of(places), frames=9)
+    told = ["calibrate+", "calibrate-", "lost-", "coarse-", "lost-", "coarse-", "lost-", "calibrate+", "fast+"]
+    assert steps(points) == told
+    assert coarse.frames_asked == [0, 1, 3, 5, 7]
+    doubtful = Scripted({0: at(500, 500)} | {n: at(0, 0, 0.4) for n in range(1, 9)})
+    run(config.model_copy(update={"coarse_look": 0.5}), doubtful, stage_of(places), frames=9)
+    assert doubtful.frames_asked == list(range(9))
 
 
 def test_stream_asks_the_coarse_stage_at_once_where_a_fast_step_finds_nothing() -> None:

@@ -74,9 +74,14 @@ class ZoomConfig(BaseModel):
     short_run: int = Field(default=5, ge=1, description="fewer visible rows than this in a row are taken back")
 
     coarse_every: int = Field(
-        default=1, ge=1, description="stream: frames between coarse looks while the fine stage is sure"
+        default=1,
+        ge=1,
+        description="stream: frames between coarse looks while the fine stage is sure, or nothing is found",
     )
     sure: float = Field(default=0.9, ge=0, le=1, description="stream: from this probability on it is sure")
+    absent: float = Field(
+        default=0.0, ge=0, le=1, description="stream: a look whose surest answer is below found nothing; 0: never"
+    )
     coarse_look: float = Field(
         default=0.1, ge=0, le=1, description="stream: from this coarse probability on the fine stage looks there"
     )
@@ -138,6 +143,7 @@ PRESETS: dict[str, ZoomConfig] = {
             "coarse_every": 2,
             "coarse_places": 2,
             "sure": 0.95,
+            "absent": 0.3,
         }
     ),
 }

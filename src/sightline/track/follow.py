@@ -2,7 +2,8 @@
 
 The fine stage looks at the likeliest places of the coarse one, and where the motion so far leads if that is elsewhere;
 the surest answer counts. Its probability, against the threshold that its run chose, decides on visibility. While it is
-sure the coarse stage may rest for some frames. In: a frame that `Past` has seen. Out: an `Answer`. Next: post.py
+sure of the point, or a look found nothing at all, the coarse stage may rest for some frames. In: a frame that `Past`
+has seen. Out: an `Answer`. Next: post.py
 """
 
 from __future__ import annotations
@@ -56,13 +57,14 @@ class Follow:
         assert config.mode == "stream", config.mode
         self.stages, self.config, self.past = stages, config, past
         self._coarse_at: int | None = None  # the frame of the last coarse look
-        self._is_sure = False
+        self._surest: float | None = None  # the surest answer of the last look
 
     def prime(self, point: TrackPoint) -> None:
-        """Take over an answer that was given before: when the coarse stage looked last, and whether all was sure."""
+        """Take over an answer that was given before: when the coarse stage looked last, and how sure the answer was."""
         if point.step in ("calibrate", "coarse"):
             self._coarse_at = point.frame
-        self._is_sure = point.step in ("calibrate", "fast") and point.score >= self.config.sure
+        if point.step in ("calibrate", "coarse", "fast"):
+            self._surest = point.score
 
     def answer(self, frame: VideoFrame) -> Answer:
         """Where the point is in the current frame."""
@@ -70,14 +72,17 @@ class Follow:
         if fine is None:
             return self._coarse_only(frame)
         guess = self._guess(frame)
-        if guess is not None and self._is_sure and not self._is_due(frame):
-            best = self._best(fine, [self._window(frame, guess, fine)])
-            if best.visible >= least_visible(self.config, fine):
-                return self._said(best, fine, coarse=False)
+        if self._surest is not None and not self._is_due(frame):
+            if guess is None and self._surest < self.config.absent:
+                return Answer(place=UNSEEN, step="lost")
+            if guess is not None and self._surest >= self.config.sure:
+                best = self._best(fine, [self._window(frame, guess, fine)])
+                if best.visible >= least_visible(self.config, fine):
+                    return self._said(best, fine, coarse=False)
         coarse = self._look_coarse(frame)
         windows = self._windows(frame, fine, [*self._proposed(coarse), *([] if guess is None else [guess])])
         if not windows:
-            self._is_sure = False
+            self._surest = coarse.visible
             return Answer(place=UNSEEN, score=coarse.visible, step="coarse")
         return self._said(self._best(fine, windows), fine, coarse=True)
 
@@ -125,7 +130,7 @@ class Follow:
         return max(ask(fine, self.past, windows), key=lambda point: point.visible)
 
     def _said(self, best: StagePoint, fine: Stage, *, coarse: bool) -> Answer:
-        self._is_sure = best.visible >= self.config.sure
+        self._surest = best.visible
         is_visible = best.visible >= least_visible(self.config, fine)
         place = Place(x=best.x, y=best.y, visible=True) if is_visible else UNSEEN
         return Answer(place=place, score=best.visible, step="calibrate" if coarse else "fast")
