@@ -271,7 +271,7 @@ def test_stream_rests_where_a_look_found_nothing() -> None:
     assert steps(points) == told
     assert coarse.frames_asked == [0, 1, 3, 5, 7]
     doubtful = Scripted({0: at(500, 500)} | {n: at(0, 0, 0.4) for n in range(1, 9)})
-    run(config.model_copy(update={"coarse_look": 0.5}), doubtful, stage_of(places), frames=9)
+    run(config.model_copy(update={"coarse_look": 0.5, "predict_for": 0}), doubtful, stage_of(places), frames=9)
     assert doubtful.frames_asked == list(range(9))
 
 
