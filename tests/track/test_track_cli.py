@@ -52,7 +52,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return at(10 + 5 * number % SIZE_HW[1], 30 + (number * 3) % (SIZE_HW[0] - 40))
 
     stages = Stages(coarse=Scripted(answer, input_hw=(64, 96)), fine=Scripted(answer, input_hw=(64, 64)))
-    load = staticmethod(lambda path, choice, *, fill=0: Tracker(stages, PRESETS["track-ball"], fill=fill))
+    config = PRESETS["track-ball"].model_copy(update={"look_ahead": 3})
+    load = staticmethod(lambda path, choice, *, fill=0: Tracker(stages, config, fill=fill))
     monkeypatch.setattr(Tracker, "load", load)
     return pause
 
@@ -198,7 +199,7 @@ def test_mistakes_are_told_before_anything_is_written(
         ([tracker_folder, video, "--set", "jmp=3"], "There is no setting 'jmp'. Did you mean 'jump'?"),
         ([tracker_folder, video, "--set", "jump=-3"], "jump = -3: Input should be greater than 0"),
         ([tracker_folder, video, "--set", "fine=x"], "runs are named by RUN, --fine and --support"),
-        ([tracker_folder, video, "--set", "look_ahead=2"], "look_ahead 2 is too short"),
+        ([tracker_folder, video, "--mode", "smart", "--set", "look_ahead=2"], "look_ahead 2 is too short"),
         ([tracker_folder, video, "--preset", "vidoe"], "There is no preset 'vidoe'. Did you mean 'video'?"),
         ([tracker_folder, video, "--resume"], "There is nothing to resume"),
         ([tracker_folder, video, "--video", tmp_path / "a.gif"], "the ending '.gif' is unknown"),

@@ -23,7 +23,9 @@ CONFIGS = {
     "fast": ENGINE.model_copy(update={"mode": "fast", "calibrate_every": 11}),
     "smart": ENGINE.model_copy(update={"mode": "smart", "unseen": 4}),
     "calib": ENGINE.model_copy(update={"mode": "calib"}),
-    "stream": PRESETS["track-ball"].model_copy(update={"coarse_every": 5, "visible": 0.5, "resize": "image"}),
+    "stream": PRESETS["track-ball"].model_copy(
+        update={"coarse_every": 5, "visible": 0.5, "resize": "image", "look_ahead": 0}
+    ),
 }
 
 
@@ -93,3 +95,5 @@ def test_what_the_rows_hide_is_said(mode: str, step: str, format: RowFormat, fil
     said = doubt_of(rows, CONFIGS[mode], format=format, fill=fill)
     assert said is None if told is None else said is not None and told in said and "behind frame 8" in said
     assert doubt_of([], CONFIGS[mode], format=format, fill=fill) is None
+    ahead = CONFIGS[mode].model_copy(update={"look_ahead": 9})
+    assert "look_ahead" in (doubt_of(rows, ahead, format=format, fill=0) or "")

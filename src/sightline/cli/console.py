@@ -6,8 +6,13 @@ Commands write `console.out`, never a copy of it, so that one place decides wher
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 from rich.console import Console
+
+
+LOGGED_WIDTH = 110  # of tables in files and pipes, where nothing says how wide a line may be
 
 
 class Output(Console):
@@ -18,7 +23,7 @@ class Output(Console):
         raise BrokenPipeError
 
 
-out = Output()
+out = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOGGED_WIDTH)
 err = Output(stderr=True)
 
 

@@ -56,6 +56,8 @@ def track(
 ) -> int:
     """Follow one point through a video: a CSV with a row for every frame.
 
+    A tracker whose settings look ahead (our own: 20 frames) says of a recorded video what goes with the frames around;
+    a live source is answered at once, unless --preset or --set look_ahead= says otherwise.
     Ctrl-C ends it behind the frame at hand; the CSV is then complete up to there, and --resume goes on with it.
 
     Args:
@@ -90,6 +92,8 @@ def track(
         if (doubt := doubt_of(rows.done, tracker.config, format=format, fill=fill)) is not None:
             console.say(doubt, on=console.err)
         frames = _open(source, fps=fps, problems=problems)
+        if frames.is_live and preset is None and not any(item.startswith("look_ahead=") for item in set_ or ()):
+            tracker = tracker.at_once()  # who watches wants to know now
         opened = stack.enter_context(ExitStack())
         opened.callback(frames.close)
         if resume and frames.is_live:

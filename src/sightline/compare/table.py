@@ -5,12 +5,14 @@ Next: journey.py
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from sightline.compare.comparison import Comparison, Line
-from sightline.compare.words import notes, p_text, sentence, signed, span
+from sightline.compare.words import notes, p_text, sentence, shortened, signed, span
 from sightline.report.words import Metric, describe
 
 _MOST_CHANGES = 12
@@ -20,36 +22,38 @@ def print_comparison(made: Comparison, *, to: Console) -> None:
     """Everything that a comparison says."""
     metric = describe(made.metric)
     better = "less is better" if made.less_is_better else "more is better"
-    table = _table(f"{metric.title} on {made.pictures} pictures ({better}), 95 % intervals")
+    start, names = shortened([line.arm.name for line in made.lines])
+    title = f"{metric.title} on {made.pictures} pictures ({better}), 95 % intervals"
+    table = _table(title + (f"; names without {start}" if start else ""))
     for name in ("arm", "seeds (spread)", made.metric, "difference", "p", "verdict"):
         table.add_column(name, overflow="fold", justify="left" if name in ("arm", "verdict") else "right")
-    for line in made.lines:
-        table.add_row(*_cells(line, metric))
+    for line, name in zip(made.lines, names, strict=True):
+        table.add_row(name, *_cells(line, metric))
     to.print(table)
-    for line in made.lines:
+    for line, name in zip(made.lines, names, strict=True):
         if line.difference is not None:
-            _say(f"{line.arm.name}: {sentence(line, made)}.", to=to)
+            _say(f"{name}: {sentence(line, made)}.", to=to)
             shown = [str(one) for one in line.changes[:_MOST_CHANGES]]
             left = len(line.changes) - len(shown)
             for text in [*shown, *([f"and {left} more settings differ"] if left > 0 else [])]:
                 _say(f"    {text}", to=to)
     for note in notes(made):
         _say(note, to=to)
-    _print_costs(made, to=to)
+    _print_costs(made, names, to=to)
 
 
-def _print_costs(made: Comparison, *, to: Console) -> None:
-    costs = [(line, line.cost) for line in made.lines if line.cost is not None]
+def _print_costs(made: Comparison, names: Sequence[str], *, to: Console) -> None:
+    costs = [(name, line, line.cost) for name, line in zip(names, made.lines, strict=True) if line.cost is not None]
     if not costs:
         return
     table = _table("Cost of one picture, measured here")
     for name in ("arm", "parameters", "GFLOPs", "ms", "MB", "Pareto front"):
         table.add_column(name, overflow="fold", justify="left" if name == "arm" else "right")
-    for line, cost in costs:
+    for name, line, cost in costs:
         numbers = (f"{cost.parameters:,}", f"{cost.flops / 1e9:.3g}", f"{cost.latency_ms:.1f}", f"{cost.memory_mb:.0f}")
-        table.add_row(line.arm.name, *numbers, "yes" if line.on_front else "no")
+        table.add_row(name, *numbers, "yes" if line.on_front else "no")
     to.print(table)
-    _say(cost_note(costs[0][1].threads), to=to)
+    _say(cost_note(costs[0][2].threads), to=to)
 
 
 def cost_note(threads: int) -> str:
@@ -68,7 +72,6 @@ def _cells(line: Line, metric: Metric) -> list[str]:
     found = line.difference
     spread = "" if line.spread is None else f"\n({metric.show(line.spread)})"
     cells = [
-        line.arm.name,
         f"{len(line.arm.runs)}{spread}",
         f"{metric.show(line.found.value)}\n{span(line.low, line.high, metric)}",
     ]

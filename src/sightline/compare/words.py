@@ -5,11 +5,14 @@ Next: table.py, journey.py
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sightline.compare.comparison import Comparison, Line
 from sightline.compare.plan import Plan, seeds_to_look_again
 from sightline.report.words import Metric, describe
 
 _DASH = "\u2013"
+_WORTH_CUTTING = 8  # letters that all names begin with
 
 
 def sentence(line: Line, made: Comparison) -> str:
@@ -66,9 +69,11 @@ def notes(made: Comparison) -> list[str]:
     elif made.units < made.pictures:
         told.append(f"{made.pictures} pictures in {made.units} clips or groups, which are resampled as wholes.")
     if min(counts) == 1:
-        alone = ", ".join(line.arm.name for line in made.lines if len(line.arm.runs) == 1)
+        _, names = shortened([line.arm.name for line in made.lines])
+        alone = [name for name, count in zip(names, counts, strict=True) if count == 1]
+        whose = "of every arm" if len(alone) == len(counts) else f"of {', '.join(alone)}"
         told.append(
-            f"One seed only: {alone}. Its interval covers pictures alone, and the difference may be the seed's: of the "
+            f"One seed only {whose}: its interval covers pictures alone, and the difference may be the seed's; of the "
             "recipe nothing can be said."
         )
     if 2 in counts:
@@ -76,6 +81,17 @@ def notes(made: Comparison) -> list[str]:
     if sum(line.difference is not None for line in made.lines) > 1:
         told.append("p is corrected for the number of arms (Holm); each interval stands alone.")
     return told
+
+
+def shortened(names: Sequence[str]) -> tuple[str, list[str]]:
+    """The parts between dashes that all names begin with, and the rest of each; nothing where that is short."""
+    parts, same = [name.split("-") for name in names], 0
+    while len(names) > 1 and all(len(of) > same + 1 for of in parts) and len({of[same] for of in parts}) == 1:
+        same += 1
+    start = "".join(f"{part}-" for part in parts[0][:same])
+    if len(start) < _WORTH_CUTTING:
+        return "", list(names)
+    return start, [name.removeprefix(start) for name in names]
 
 
 def span(low: float | None, high: float | None, metric: Metric) -> str:

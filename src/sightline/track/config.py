@@ -67,7 +67,10 @@ class ZoomConfig(BaseModel):
     still_max: float = Field(default=0.2, ge=0, le=1, description="likewise where no pixel changes by as much")
 
     look_ahead: int = Field(
-        default=0, ge=0, description="rows held back for the rules that take answers back; 0: no such rules"
+        default=0,
+        ge=0,
+        description="rows held back: for the rules that take answers back, or, in stream, until the likeliest path "
+        "through all answers is known; 0: neither",
     )
     flagged_window: int = Field(default=6, ge=1, description="smart: among so many rows ...")
     flagged_most: int = Field(default=4, ge=1, description="... so many doubtful ones: all are taken back")
@@ -99,6 +102,19 @@ class ZoomConfig(BaseModel):
         description="stream without a fine stage: probability of a visible point; null: the run's",
     )
     predict_for: int = Field(default=3, ge=0, description="stream: frames for which a lost point's motion is continued")
+    link_doubt: float = Field(
+        default=0.5,
+        description="stream with look_ahead, as all link_*, costs in log-odds: an answer must be above `visible` by so "
+        "much to stand alone",
+    )
+    link_step: float = Field(
+        default=0.055, gt=0, description="steps up to this share of the root of the frame's area cost nothing"
+    )
+    link_turn: float = Field(
+        default=0.0125, gt=0, description="a step that differs from the last by this share of it costs 1, twice it 4"
+    )
+    link_most: float = Field(default=3.0, ge=0, description="what a step or its change costs at most")
+    link_switch: float = Field(default=1.0, ge=0, description="what going from seen to unseen costs, or back")
     resize: Literal["image", "planes"] = Field(
         default="image",
         description="whole frames shrink as in training (image), or in the decoder's planes: three times as fast, "
@@ -112,7 +128,7 @@ class ZoomConfig(BaseModel):
         if self.support is not None and self.fine is None:
             raise ValueError("a support stage stands beside a fine one, and there is none")
         held = max(self.flagged_window, self.short_run)
-        if self.look_ahead and self.look_ahead < held:
+        if self.mode != "stream" and self.look_ahead and self.look_ahead < held:
             raise ValueError(
                 f"look_ahead {self.look_ahead} is too short: the rules look at {held} rows (flagged_window, short_run)"
             )
@@ -144,6 +160,7 @@ PRESETS: dict[str, ZoomConfig] = {
             "coarse_places": 2,
             "sure": 0.95,
             "absent": 0.3,
+            "look_ahead": 20,
         }
     ),
 }

@@ -49,6 +49,13 @@ def is_near_middle(point: tuple[float, float], window: Box) -> bool:
     return abs(2 * x - x0 - x1) <= (x1 - x0) / 2 and abs(2 * y - y0 - y1) <= (y1 - y0) / 2
 
 
+def shown_from(config: ZoomConfig, stages: Stages) -> float:
+    """From which probability on an answer of the last stage is visible."""
+    if stages.fine is not None:
+        return least_visible(config, stages.fine)
+    return stages.coarse.threshold if config.coarse_visible is None else config.coarse_visible
+
+
 class Follow:
     """The mode `stream`."""
 
@@ -76,15 +83,15 @@ class Follow:
             if guess is None and self._surest < self.config.absent:
                 return Answer(place=UNSEEN, step="lost")
             if guess is not None and self._surest >= self.config.sure:
-                best = self._best(fine, [self._window(frame, guess, fine)])
-                if best.visible >= least_visible(self.config, fine):
-                    return self._said(best, fine, coarse=False)
+                seen = ask(fine, self.past, [self._window(frame, guess, fine)])
+                if seen[0].visible >= least_visible(self.config, fine):
+                    return self._said(seen, fine, coarse=False)
         coarse = self._look_coarse(frame)
         windows = self._windows(frame, fine, [*self._proposed(coarse), *([] if guess is None else [guess])])
         if not windows:
             self._surest = coarse.visible
             return Answer(place=UNSEEN, score=coarse.visible, step="coarse")
-        return self._said(self._best(fine, windows), fine, coarse=True)
+        return self._said(ask(fine, self.past, windows), fine, coarse=True)
 
     def _proposed(self, coarse: StagePoint) -> list[tuple[float, float]]:
         """Where a coarse look says that the point may be, the likeliest first."""
@@ -103,10 +110,10 @@ class Follow:
 
     def _coarse_only(self, frame: VideoFrame) -> Answer:
         """Without a fine stage the coarse answer is the answer."""
-        found, least = self._look_coarse(frame), self.config.coarse_visible
-        is_visible = found.visible >= (self.stages.coarse.threshold if least is None else least)
+        found = self._look_coarse(frame)
+        is_visible = found.visible >= shown_from(self.config, self.stages)
         place = Place(x=found.x, y=found.y, visible=True) if is_visible else UNSEEN
-        return Answer(place=place, score=found.visible, step="coarse")
+        return Answer(place=place, score=found.visible, step="coarse", seen=(found,))
 
     def _look_coarse(self, frame: VideoFrame) -> StagePoint:
         self._coarse_at = frame.number
@@ -125,12 +132,10 @@ class Follow:
     def _window(self, frame: VideoFrame, centre: tuple[float, float], fine: Stage) -> Box:
         return window_around(np.array(centre), frame.size_hw, fine.input_hw)
 
-    def _best(self, fine: Stage, windows: Sequence[Box]) -> StagePoint:
-        """The surest answer of the fine stage at these windows."""
-        return max(ask(fine, self.past, windows), key=lambda point: point.visible)
-
-    def _said(self, best: StagePoint, fine: Stage, *, coarse: bool) -> Answer:
+    def _said(self, seen: Sequence[StagePoint], fine: Stage, *, coarse: bool) -> Answer:
+        """The surest of the fine stage's answers."""
+        best = max(seen, key=lambda point: point.visible)
         self._surest = best.visible
         is_visible = best.visible >= least_visible(self.config, fine)
         place = Place(x=best.x, y=best.y, visible=True) if is_visible else UNSEEN
-        return Answer(place=place, score=best.visible, step="calibrate" if coarse else "fast")
+        return Answer(place=place, score=best.visible, step="calibrate" if coarse else "fast", seen=tuple(seen))

@@ -13,7 +13,8 @@ StepKind = Literal[
     "background",  # the window shows a still picture: not looked at
     "left",  # gone through the upper edge
     "lost",  # not visible before, and not looked for
-    "removed",  # an answer that a rule took back
+    "removed",  # an answer that a rule or later frames took back
+    "linked",  # another answer than the frame's surest, which goes with those of the frames around
     "filled",  # put between two answers by a fit
 ]
 STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)

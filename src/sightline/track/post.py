@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sightline.track.config import ZoomConfig
 from sightline.track.point import StepKind, TrackPoint
+from sightline.track.rules import StagePoint
 
 FLAGGED: frozenset[StepKind] = frozenset(("recalibrate", "background"))
 
@@ -53,8 +54,8 @@ class WriteBuffer:
         self._rows: deque[TrackPoint] = deque()
         self._steps: deque[StepKind] = deque(maxlen=config.flagged_window)
 
-    def feed(self, point: TrackPoint) -> list[TrackPoint]:
-        """Take the newest point; give those that are final now."""
+    def feed(self, point: TrackPoint, answers: Sequence[StagePoint] = ()) -> list[TrackPoint]:
+        """Take the newest point; give those that are final now. What else was seen matters to no rule."""
         if not self.config.look_ahead:
             return [point]
         self._rows.append(point)

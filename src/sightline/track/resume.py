@@ -12,7 +12,7 @@ from sightline.track.config import ZoomConfig
 from sightline.track.csv_rows import RowFormat
 from sightline.track.point import TrackPoint
 
-HIDING = ("filled", "removed")  # steps that stand in the place of others
+HIDING = ("filled", "removed", "linked")  # steps that stand in the place of others
 
 
 def doubt_of(rows: Sequence[TrackPoint], config: ZoomConfig, *, format: RowFormat, fill: int) -> str | None:

@@ -1,8 +1,8 @@
 """`Tracker`: frames in, one after the other; a `TrackPoint` for each.
 
 `step` answers at once and never looks ahead. `settle` passes an answer through what needs later frames, if the config
-asks for it: the rules that take answers back, and the filling of gaps. Memory is bounded: a few frames, 30 answers.
-In: stages and a config, or a folder. Next: csv_rows.py
+asks for it: the path through all answers or the rules that take answers back, and the filling of gaps. Memory is
+bounded: a few frames, 30 answers, and the rows that are held back. In: stages and a config, or a folder. Next: csv_rows.py
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.track.config import ZoomConfig
 from sightline.track.fill import GapFiller
-from sightline.track.follow import Follow
+from sightline.track.follow import Follow, shown_from
+from sightline.track.link import PathLinker
 from sightline.track.load import Choice, load_parts
 from sightline.track.past import Past
 from sightline.track.point import TrackPoint
 from sightline.track.post import WriteBuffer
 from sightline.track.radius import RadiusTable
-from sightline.track.rules import UNSEEN, Place
+from sightline.track.rules import UNSEEN, Place, StagePoint
 from sightline.track.stage import Stages
 from sightline.track.zoom import Answer, Zoom
 from sightline.video.frame import VideoFrame
@@ -69,8 +70,8 @@ class Tracker:
         self.past = Past(frames=self.stages.past_frames)
         kind = Follow if self.config.mode == "stream" else Zoom
         self._engine = kind(self.stages, self.config, self.past)
-        self._buffer = WriteBuffer(self.config, forget=self.past.forget)
-        self._filler: GapFiller | None = None
+        self._settlers: tuple[PathLinker | WriteBuffer, GapFiller] | None = None
+        self._seen: tuple[StagePoint, ...] = ()
         self._next_number = 0
         self._size_hw: tuple[int, int] | None = None
 
@@ -87,6 +88,7 @@ class Tracker:
         self.past.see(now)
         answer = self._engine.answer(now)
         self.past.answered(now.number, answer.place)
+        self._seen = answer.seen
         return self._point(answer, number=now.number, time_s=time_s)
 
     def prepare(self, frame: VideoFrame) -> VideoFrame:
@@ -105,21 +107,25 @@ class Tracker:
             self._engine.prime(point)
 
     def settle(self, point: TrackPoint) -> list[TrackPoint]:
-        """Pass the newest answer on; give the points that are final now, in order. Each comes out once."""
-        assert self._filler is not None, "settle comes after step"
-        rows = self._buffer.feed(point)
-        return [final for row in rows for final in self._filler.feed(row)]
+        """Pass the answer of the last `step` on; give the points that are final now, in order. Each comes out once."""
+        assert self._settlers is not None, "settle comes after step"
+        buffer, filler = self._settlers
+        return [final for row in buffer.feed(point, self._seen) for final in filler.feed(row)]
 
     def finish(self) -> list[TrackPoint]:
         """The points that `settle` still holds back; the video is over."""
-        if self._filler is None:
+        if self._settlers is None:
             return []
-        rows = [final for row in self._buffer.finish() for final in self._filler.feed(row)]
-        return rows + self._filler.finish()
+        buffer, filler = self._settlers
+        return [final for row in buffer.finish() for final in filler.feed(row)] + filler.finish()
+
+    def at_once(self) -> Tracker:
+        """The same tracker, at its beginning, but that `settle` holds nothing back for later frames; gaps aside."""
+        config = self.config.model_copy(update={"look_ahead": 0})
+        return Tracker(self.stages, config, radius=self.radius, fill=self.fill)
 
     def _point(self, answer: Answer, *, number: int, time_s: float | None) -> TrackPoint:
         place = answer.place
-        radius = self.radius.radius(answer.score) if self.radius is not None and place.visible else None
         return TrackPoint(
             frame=number,
             time_s=time_s,
@@ -127,9 +133,20 @@ class Tracker:
             y=place.y,
             visible=place.visible,
             score=answer.score,
-            radius_px=radius,
+            radius_px=self._radius(answer.score) if place.visible else None,
             step=answer.step,
         )
+
+    def _radius(self, score: float) -> float | None:
+        return None if self.radius is None else self.radius.radius(score)
+
+    def _settled_by(self, size_hw: tuple[int, int]) -> tuple[PathLinker | WriteBuffer, GapFiller]:
+        """What rows pass through before they are final."""
+        filler = GapFiller(longest=self.fill, size_hw=size_hw)
+        if self.config.mode != "stream" or not self.config.look_ahead:
+            return WriteBuffer(self.config, forget=self.past.forget), filler
+        least = shown_from(self.config, self.stages)
+        return PathLinker(self.config, size_hw=size_hw, least_visible=least, radius=self._radius), filler
 
     def _accept(self, frame: VideoFrame | np.ndarray) -> tuple[VideoFrame, float | None]:
         """A frame that fits behind the last one, and when it is shown."""
@@ -150,7 +167,7 @@ class Tracker:
             )
         if self._size_hw is None:
             self._size_hw = frame.size_hw
-            self._filler = GapFiller(longest=self.fill, size_hw=frame.size_hw)
+            self._settlers = self._settled_by(frame.size_hw)
         elif frame.size_hw != self._size_hw:
             (height, width), (h, w) = frame.size_hw, self._size_hw
             raise UserError(

@@ -28,11 +28,12 @@ from sightline.view import window_around
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a step says: a place, the probability behind it, and which step it was."""
+    """What a step says: a place, the probability behind it, which step it was, and all that was seen."""
 
     place: Place
     score: float = 0.0
     step: StepKind
+    seen: tuple[StagePoint, ...] = ()  # mode stream; the place is one of them
 
 
 def ask(stage: Stage, past: Past, areas: Sequence[Box]) -> list[StagePoint]:
