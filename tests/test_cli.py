@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from sightline import train as loop
+from sightline.cli import console
 from sightline.cli.console import Output
 from sightline.readers import read_dataset
 from sightline.recipes import RECIPES
@@ -428,6 +429,8 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["audit", "RUN", "--data", "DATA", "--html", "DATA"],
         ["there is a folder of this name"],
     ),
+    "page in a run's place": (["audit", "FILE", "--data", "DATA"], ["is no run folder"]),
+    "predictions below a file": (["predict", "RUN", "nowhere.jpg", "--out", "FILE/x"], ["Cannot write"]),
     "conversion over a file": (["convert", "DATA", "BAD", "--to", "coco_keypoints"], ["Nothing is overwritten"]),
     "conversion over data": (["convert", "DATA", "DATA", "--to", "coco_keypoints"], ["Nothing is overwritten"]),
     "scores cannot be written": (["evaluate", "RUN", "--data", "DATA", "--out", "FILE"], ["Cannot write"]),
@@ -469,6 +472,51 @@ def test_what_the_machine_lacks_is_one_paragraph(
     ran = cli("recipes")
     assert ran.code == 2
     assert said in ran.err
+
+
+def test_a_name_that_is_no_text_can_be_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightline.cli.app", lambda *_, **__: console.say("a\udcff.png is told"))
+    ran = cli("recipes")
+    assert (ran.code, ran.out, ran.err) == (0, "a\\udcff.png is told\n", "")
+
+
+def test_a_name_that_is_no_text_and_cannot_be_written_is_one_paragraph(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightline.cli.app", lambda *_, **__: "folder/a\udcff.png".encode())
+    ran = cli("recipes")
+    assert ran.code == 2
+    assert r"what ends with 'folder/a\udcff' is no UTF-8 text" in ran.err
+
+
+def test_links_that_lead_to_each_other_are_one_paragraph(cli: Cli, recipe_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
+    ran = cli("train", recipe_file, "--data", tmp_path / "a.csv", "--out", tmp_path / "run")
+    assert ran.code == 2
+    assert "a.csv: too many levels of symbolic links" in ran.err
+
+
+def test_a_pipe_is_no_data(cli: Cli, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    ran = cli("check", tmp_path / "labels.csv")
+    assert ran.code == 2
+    assert "is a device or a pipe" in ran.err
+
+
+def test_a_label_file_whose_pictures_could_not_be_copied_is_not_left(
+    cli: Cli, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sightline.writers.pictures.shutil.copyfile", full)
+        ran = cli("convert", faces, tmp_path / "points.json", "--to", "coco_keypoints")
+    assert ran.code == 2
+    assert "no space left" in ran.err
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert cli("convert", faces, tmp_path / "points.json", "--to", "coco_keypoints").code == 0
 
 
 def test_a_reader_that_leaves_is_no_failure(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

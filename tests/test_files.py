@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import UserError
-from sightline.files import atomic_path, new_folder, read_object, require_place, write_atomically
+from sightline.files import (
+    CannotWrite,
+    atomic_path,
+    encoded,
+    new_folder,
+    read_object,
+    remove_halves,
+    require_folder,
+    require_place,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -111,6 +121,17 @@ def test_a_full_disk_at_the_last_step_leaves_the_old_file(tmp_path: Path, monkey
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_file_that_may_not_be_made_is_told_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(CannotWrite, match=r"Cannot write \S*/a\.txt: read-only file system") as caught:
+        write_atomically(tmp_path / "a.txt", "new")
+    assert ".writing" not in str(caught.value)
+    assert names(tmp_path) == []
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
@@ -238,3 +259,72 @@ def test_a_new_folder_is_whole_or_not_there_and_replaces_nothing(tmp_path: Path)
     with new_folder(tmp_path / "new") as aside:
         write_atomically(aside / "a.txt", "whole")
     assert names(tmp_path / "new") == ["a.txt"] and names(tmp_path) == ["new", "old"]
+
+
+def test_what_cannot_be_written_in_a_new_folder_is_told_by_the_name_it_would_have_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CannotWrite, match=f"Cannot write {tmp_path}/new/a.txt: no space left"):
+        write_half_of_a_folder(tmp_path / "new", AssertionError("the file must fail first"))
+    with pytest.raises(CannotWrite, match=f"Cannot write {tmp_path}/elsewhere.txt"), new_folder(tmp_path / "new"):
+        write_atomically(tmp_path / "elsewhere.txt", "half")
+    assert names(tmp_path) == []
+
+
+def test_what_another_process_put_there_meanwhile_stays(tmp_path: Path) -> None:
+    def make() -> None:
+        with new_folder(tmp_path / "new") as aside:
+            write_atomically(aside / "a.txt", "ours")
+            write_atomically(tmp_path / "new" / "a.txt", "theirs")
+
+    with pytest.raises(CannotWrite, match=f"{tmp_path}/new: .*put there meanwhile"):
+        make()
+    assert names(tmp_path) == ["new"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "theirs"
+
+
+def test_a_picture_that_cannot_be_read_is_no_fault_of_the_new_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"), new_folder(tmp_path / "new"):
+        (tmp_path / "gone.jpg").read_bytes()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    for path, said in (
+        (tmp_path / "file", "a file, not a folder|not a directory"),
+        (tmp_path / "file" / "x", "not a directory"),
+        (tmp_path / ("a" * 300), "too long"),
+    ):
+        with pytest.raises(CannotWrite, match=f"Cannot write .*({said})"):
+            require_folder(path)
+    require_folder(tmp_path)
+    require_folder(tmp_path / "new" / "deeper")
+    assert names(tmp_path) == ["file"]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(CannotWrite, match="permission denied"), new_folder(tmp_path / "new"):
+        raise AssertionError("the block must not run")
+
+
+def test_a_name_that_is_no_text_is_told_and_leaves_the_old_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.csv", "old")
+    with pytest.raises(UserError, match=r"a\.csv: what ends with 'x\\udcff' is no UTF-8 text.*rename that file"):
+        write_atomically(tmp_path / "a.csv", "file\nx\udcff.jpg,1\n")
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert encoded("\u00fc", path=tmp_path) == b"\xc3\xbc"
+
+
+def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".writing-0a1b.json").write_text("half")
+    (tmp_path / ".writing-2c3d").mkdir()
+    (tmp_path / ".writing-2c3d" / "a.txt").write_text("half")
+    (tmp_path / "a.json").write_text("whole")
+    remove_halves(tmp_path)
+    assert names(tmp_path) == ["a.json"]
+    remove_halves(tmp_path / "nowhere")

@@ -255,7 +255,7 @@ def test_what_was_logged_after_the_checkpoint_is_cut(tmp_path: Path) -> None:
     forget_later(tmp_path / "none.jsonl", Progress())
 
 
-@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"{\n"])
+@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"{\n", b"[1]\n", b'{"kind": "val"}\n'])
 def test_a_log_damaged_before_its_end_is_told_and_kept(tmp_path: Path, damage: bytes) -> None:
     log = tmp_path / "metrics.jsonl"
     log.write_bytes(damage + b'{"kind": "train", "step": 1, "epoch": 0.3}\n')
@@ -267,7 +267,15 @@ def test_a_log_damaged_before_its_end_is_told_and_kept(tmp_path: Path, damage: b
 
 @pytest.mark.parametrize(
     ("name", "held"),
-    [("run.json", None), ("run.json", "{"), ("split.json", None), ("split.json", "{"), ("split.json", '{"train": 3}')],
+    [
+        ("run.json", None),
+        ("run.json", "{"),
+        ("split.json", None),
+        ("split.json", "{"),
+        ("split.json", '{"train": 3}'),
+        ("split.json", '{"train": [1], "val": [[2]]}'),
+        ("run.json", '{"data": "faces"}'),
+    ],
 )
 def test_what_the_end_of_a_run_needs_is_asked_for_before_it_goes_on(
     train_tiny: Callable, trained: Path, tmp_path: Path, name: str, held: str | None
@@ -277,6 +285,15 @@ def test_what_the_end_of_a_run_needs_is_asked_for_before_it_goes_on(
     (folder.path / name).unlink() if held is None else (folder.path / name).write_text(held)
     with pytest.raises(UserError, match=rf"{name} is (missing|damaged).*another folder"):
         train_run(train_tiny.prepare(), folder, command="sightline train", device="cpu", resume=True)
+
+
+@pytest.mark.parametrize("held", ["[1]", '{"a": NaN}', '{"a": 1e999}', '{"a": -0.1}', '{"a": "x"}'])
+def test_thresholds_that_no_score_can_have_are_told(tmp_path: Path, held: str) -> None:
+    (tmp_path / "thresholds.json").write_text(held)
+    with pytest.raises(UserError, match=r"thresholds\.json is damaged"):
+        RunFolder(tmp_path).load_thresholds()
+    (tmp_path / "thresholds.json").write_text('{"a": 0, "b": 1}')
+    assert RunFolder(tmp_path).load_thresholds() == {"a": 0.0, "b": 1.0}
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(unbroken: Path) -> None:

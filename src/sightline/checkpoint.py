@@ -103,7 +103,11 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return read_object(self.info, advice=RESTORE)
+        info = read_object(self.info, advice=RESTORE)
+        wrong = next((name for name in ("data", "processes") if not isinstance(info.get(name, {}), dict)), None)
+        if wrong is not None:
+            raise UserError(f"{self.info} is damaged ('{wrong}' is no object). {RESTORE}")
+        return info
 
     def read_split(self) -> dict[str, list[str]]:
         """The names of the records by part, "train" and "val".
@@ -112,8 +116,9 @@ class RunFolder:
             UserError: the file is missing or damaged.
         """
         parts = read_object(self.split, advice=RESTORE)
-        if not all(isinstance(parts.get(name), list) for name in ("train", "val")):
-            raise UserError(f"{self.split} is damaged (it has no lists 'train' and 'val'). {RESTORE}")
+        lists = [parts.get(name) for name in ("train", "val")]
+        if not all(isinstance(ids, list) and all(isinstance(each, str) for each in ids) for ids in lists):
+            raise UserError(f"{self.split} is damaged (it has no lists of names 'train' and 'val'). {RESTORE}")
         return parts
 
     def known(self, root: str | Path) -> tuple[set[str], set[str]]:
@@ -136,7 +141,10 @@ class RunFolder:
             return {}
         try:
             values = json.loads(self.thresholds.read_text(encoding="utf-8"))
-            return {str(name): float(value) for name, value in values.items()}
+            thresholds = {str(name): float(value) for name, value in values.items()}
+            if wrong := [f"'{name}' is {value:g}" for name, value in thresholds.items() if not 0 <= value <= 1]:
+                raise ValueError(f"{wrong[0]}, and a threshold is between 0 and 1")
+            return thresholds
         except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
             raise UserError(
                 f"{self.thresholds} is damaged ({error}). Delete it, and evaluate with thresholds chosen anew."
@@ -187,7 +195,7 @@ class RunFolder:
         try:
             return load(held), sha256(held).hexdigest()
         except SafetensorError as error:
-            raise UserError(f"{self.best} is damaged ({error}). Train again, or resume the run.") from error
+            raise UserError(f"{self.best} is damaged ({error}). {RESTORE}") from error
 
 
 def write_json(path: Path, value: object) -> None:

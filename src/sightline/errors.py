@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 MOST_LISTED = 60  # names in a message; of a longer list only the nearest are told
 NEAREST = 12
@@ -16,6 +17,16 @@ NEAREST = 12
 
 class UserError(ValueError):
     """A mistake in what the user gave: data, names, paths, settings."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers hand it to the command as its message and fields, whatever arguments its class is made of."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[UserError], told: tuple[Any, ...], fields: dict[str, Any]) -> UserError:
+    error = kind.__new__(kind, *told)
+    vars(error).update(fields)
+    return error
 
 
 class PieceMismatch(UserError):

@@ -13,14 +13,15 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EACCES, EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, EROFS
+from errno import EACCES, EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS
 from pathlib import Path
 from typing import Any
 
 from sightline.errors import UserError
 
+_ASIDE = ".writing-"
 _ADVICE = {
     ENOSPC: "Free some space or choose another folder.",
     EDQUOT: "Your disk quota is used up: free some space or choose another folder.",
@@ -28,8 +29,20 @@ _ADVICE = {
     EROFS: "The file system is read-only: choose another folder.",
     EEXIST: "A part of this path is a file, not a folder: choose another name.",
     ENOTDIR: "A part of this path is a file, not a folder: choose another name.",
+    ENOTEMPTY: "Something was put there meanwhile: choose a new folder.",
     EISDIR: "There is a folder of this name: choose another name.",
 }
+
+
+class CannotWrite(UserError):
+    """A file or folder that the machine would not let be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        """Name the path, the reason, and what helps against it."""
+        reason = (error.strerror or str(error)).lower()
+        advice = _ADVICE.get(error.errno or 0, "Check the permissions or choose another folder.")
+        super().__init__(f"Cannot write {path}: {reason}. {advice} What was there before is untouched.")
+        self.path, self.error = path, error
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -42,8 +55,25 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     Raises:
         UserError: the file cannot be written; names the path and the reason.
     """
+    held = encoded(data, path=path) if isinstance(data, str) else data
     with atomic_path(path) as aside:
-        aside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        aside.write_bytes(held)
+
+
+def encoded(text: str, *, path: Path) -> bytes:
+    """Text as UTF-8, for a file of this path.
+
+    Raises:
+        UserError: it holds bytes of a file's name that are no text, as Python keeps them.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        before = text[text.rfind("\n", 0, error.start) + 1 : error.end]
+        raise UserError(
+            f"Cannot write {path}: what ends with {before[-60:]!r} is no UTF-8 text. Most likely a file's name holds "
+            "other bytes: rename that file."
+        ) from error
 
 
 def read_text(path: Path, *, advice: str) -> str:
@@ -99,7 +129,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = _mode_of(target, name=path)
-        aside = _create_aside(target)
+        aside = _free_name(target.parent, suffix=target.suffix)
+        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # so that the umask holds
         yield aside
         if mode is not None:
             aside.chmod(mode)
@@ -110,7 +141,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None or not _is_about(error, path=path, aside=aside):
             raise
-        raise _cannot_write(path, error) from error
+        raise CannotWrite(path, error) from error
     finally:
         if aside is not None:
             with suppress(OSError):  # the error that brought us here is the one to tell
@@ -126,12 +157,26 @@ def require_place(path: Path) -> None:
     target = Path(os.path.realpath(path))
     try:
         _mode_of(target, name=path)
-        nearest = next(folder for folder in target.parents if folder.exists())
     except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise _cannot_write(path, error) from error
+        raise CannotWrite(path, error) from error
+    _require_open(path, target.parents)
+
+
+def require_folder(folder: Path) -> None:
+    """As `require_place`, for a folder that files are to be put into, which may be there already."""
+    target = Path(os.path.realpath(folder))
+    _require_open(folder, (target, *target.parents))
+
+
+def _require_open(path: Path, folders: Sequence[Path]) -> None:
+    """Refuse where the first of the folders that exists may not be written to."""
+    try:
+        nearest = next(folder for folder in folders if folder.exists())
+    except OSError as error:
+        raise CannotWrite(path, error) from error
     reason = ENOTDIR if not nearest.is_dir() else None if os.access(nearest, os.W_OK | os.X_OK) else EACCES
     if reason is not None:
-        raise _cannot_write(path, OSError(reason, os.strerror(reason)))
+        raise CannotWrite(path, OSError(reason, os.strerror(reason)))
 
 
 def is_vacant(folder: Path) -> bool:
@@ -143,16 +188,21 @@ def is_vacant(folder: Path) -> bool:
 def folder_aside(folder: Path) -> Iterator[Path]:
     """A free name beside a vacant folder's; what is made there becomes `folder` when the block ends without an error.
 
-    Otherwise nothing is left of it. An `OSError` passes through.
+    Otherwise nothing is left of it. An `OSError` passes through; a file in it that cannot be written is told by the
+    name that it would have had.
     """
     target = Path(os.path.realpath(folder))
-    aside = target.with_name(f".writing-{secrets.token_hex(6)}")
+    aside = _free_name(target.parent)
     try:
         yield aside
         if target.exists():
             target.rmdir()  # empty
         target.parent.mkdir(parents=True, exist_ok=True)
         aside.replace(target)
+    except CannotWrite as error:
+        if aside not in error.path.parents:
+            raise
+        raise CannotWrite(folder / error.path.relative_to(aside), error.error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -162,22 +212,30 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """As `folder_aside`, for a command that was given the folder to write.
 
     Raises:
-        UserError: something lies there, or it cannot be written.
+        UserError: something lies there, or it cannot be written. An `OSError` that names another file passes through.
     """
     if not is_vacant(folder):
         raise UserError(f"{folder} exists already and is not empty. Nothing is overwritten: give a new folder.")
+    require_folder(folder)
+    aside: Path | None = None
     try:
         with folder_aside(folder) as aside:
             yield aside
     except OSError as error:
-        raise UserError(f"Cannot write {folder}: {error.strerror or error}. Choose another folder.") from error
+        if error.errno is None or not _is_about(error, path=folder, aside=aside):
+            raise
+        raise CannotWrite(folder, error) from error
 
 
-def _create_aside(target: Path) -> Path:
-    """An empty new file beside the target; created by `os.open` so that the umask holds."""
-    aside = target.with_name(f".writing-{secrets.token_hex(6)}{target.suffix}")
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return aside
+def remove_halves(folder: Path) -> None:
+    """Remove what a kill left half written directly in a folder; for its only writer."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        left.unlink() if left.is_file() else shutil.rmtree(left)
+
+
+def _free_name(folder: Path, *, suffix: str = "") -> Path:
+    """A name in a folder that nothing has, for what is being written."""
+    return folder / f"{_ASIDE}{secrets.token_hex(6)}{suffix}"
 
 
 def _mode_of(target: Path, *, name: Path) -> int | None:
@@ -193,16 +251,11 @@ def _mode_of(target: Path, *, name: Path) -> int | None:
 
 
 def _is_about(error: OSError, *, path: Path, aside: Path | None) -> bool:
-    """Whether an error concerns our file: it names it, or a folder above it, or no file at all."""
+    """Whether an error concerns what we write: it names it, what is in it or a folder above it, or nothing at all."""
     if error.filename is None:
         return True
     target = Path(os.path.realpath(path))
-    ours = {path, target, *target.parents, *path.parents} | ({aside} if aside is not None else set())
+    above = {path, target, *target.parents, *path.parents}
     both = (error.filename, error.filename2)  # of a copy: from where, to where
-    return any(Path(os.fsdecode(name)) in ours for name in both if name is not None)
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    reason = (error.strerror or str(error)).lower()
-    advice = _ADVICE.get(error.errno or 0, "Check the permissions or choose another folder.")
-    return UserError(f"Cannot write {path}: {reason}. {advice} What was there before is untouched.")
+    named = [Path(os.fsdecode(name)) for name in both if name is not None]
+    return any(name in above or aside in (name, *name.parents) for name in named)

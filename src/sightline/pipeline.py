@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,9 @@ from sightline.errors import UserError
 from sightline.evaluate import Evaluation
 from sightline.evaluate.run import evaluate, measure_of
 from sightline.evaluate.run import write as write_evaluation
-from sightline.files import require_place, write_atomically
+from sightline.files import remove_halves, require_folder, write_atomically
 from sightline.inspect import count_parameters
+from sightline.locks import only_writer
 from sightline.model import Locator, build, without_pretrained
 from sightline.prepare import Prepared, load_data
 from sightline.processes import ALONE, Group
@@ -114,9 +116,34 @@ def train_run(
     """Train, evaluate on the validation part with the best weights, and write the report.
 
     Of several processes all call this with the same arguments; only the first reads, writes and evaluates.
+
+    Raises:
+        UserError: another process is writing to the folder, or the data or settings are others than those of the run
+            that is to be resumed; see also `train`.
     """
+    with only_writer(folder.path) if group.leads else nullcontext():
+        return _train_run(
+            prepared, folder, command=command, device=device, resume=resume, group=group,
+            weight_folders=weight_folders, watchers=watchers, on_ready=on_ready,
+        )  # fmt: skip
+
+
+def _train_run(
+    prepared: Prepared,
+    folder: RunFolder,
+    *,
+    command: str,
+    device: str,
+    resume: bool,
+    group: Group,
+    weight_folders: Sequence[Path],
+    watchers: Sequence[Watcher],
+    on_ready: Callable[[], None],
+) -> Finished:
+    """As `train_run`, with the folder to itself."""
     if group.leads and resume:
         _require_same(folder, prepared)
+        remove_halves(folder.path)
     elif group.leads:
         parts = {"train": prepared.split.train, "val": prepared.split.val}
         write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
@@ -237,7 +264,7 @@ def evaluate_run(
     """
     folder = RunFolder(run)
     if out is not None:
-        require_place(out / "report.html")
+        require_folder(out)
     experiment = _scored_otherwise(folder.experiment(), sets)
     model, codec = load_run(folder)
     model.to(device)

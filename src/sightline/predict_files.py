@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,25 +12,33 @@ import cv2
 import numpy as np
 
 from sightline.errors import UserError, unknown_name
-from sightline.files import new_folder, write_atomically
+from sightline.files import CannotWrite, new_folder, write_atomically
 from sightline.images import read_image
 from sightline.records import Dataset, Skeleton
 from sightline.tasks import LABEL_SUFFIXES
 from sightline.writers import (
     BOX_WRITERS,
+    CLIP_WRITERS,
     WRITERS,
     BoxPrediction,
     BoxWriter,
+    Clip,
+    ClipWriter,
     Prediction,
     Writer,
     boxes_from_dataset,
+    clips_of,
     dataset_to_predictions,
 )
 from sightline.writers.overlay import draw_boxes, draw_overlay
-from sightline.writers.pictures import place_pictures
+from sightline.writers.pictures import place_files, place_pictures
 
-AnyWriter = TypeVar("AnyWriter", Writer, BoxWriter)
-_NEAREST = {"points": ("landmark_csv", "coco_keypoints"), "boxes": ("coco", "boxes_csv")}
+AnyWriter = TypeVar("AnyWriter", Writer, BoxWriter, ClipWriter)
+_NEAREST = {
+    "points": ("landmark_csv", "coco_keypoints"),
+    "boxes": ("coco", "boxes_csv"),
+    "clips": ("tracknet",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,18 @@ def find_writer(name: str) -> Writer:
 def find_box_writer(name: str) -> BoxWriter:
     """The writer of a format of boxes, `-` for `_` allowed; raises UserError with the nearest name."""
     return _find(name, BOX_WRITERS, what="format of boxes to write")
+
+
+def find_clip_writer(name: str) -> ClipWriter:
+    """The writer of a format of clips, `-` for `_` allowed; raises UserError with the nearest name."""
+    return _find(name, CLIP_WRITERS, what="format of clips to write")
+
+
+def find_writer_for(dataset: Dataset, name: str) -> Writer | BoxWriter | ClipWriter:
+    """The writer of a format for what a data set holds; raises UserError with the nearest name."""
+    if dataset.has_clips:
+        return find_clip_writer(name)
+    return find_box_writer(name) if dataset.classes else find_writer(name)
 
 
 def _find(name: str, table: Mapping[str, AnyWriter], *, what: str) -> AnyWriter:
@@ -109,12 +129,9 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
     Raises:
         UserError: an unknown format, one that cannot hold these labels, or one that is no such file.
     """
-    writer = find_box_writer(to) if dataset.classes else find_writer(to)
-    is_file = is_label_file(out)
-    if is_file and Path(writer.FILE).suffix != out.suffix.lower():
-        kind = f"a file such as {writer.FILE}" if writer.FILE else "several files"
-        raise UserError(f"{out}: the format '{to}' is {kind}. Give a folder, or another format.")
-    folder = out.parent if is_file else out
+    folder = _folder_for(find_writer_for(dataset, to), out, to=to)
+    if dataset.has_clips:
+        return convert_clips(clips_of(dataset), out, to=to), len(dataset)
     if dataset.classes:
         box_writer = find_box_writer(to)
         boxes = boxes_from_dataset(dataset)
@@ -128,6 +145,29 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
     return written[0], len(truth)
 
 
+def convert_clips(clips: Sequence[Clip], out: Path, *, to: str) -> Path:
+    """Write clips in a format that holds them, with their videos and pictures; the first path written.
+
+    Raises:
+        UserError: as `convert_dataset`.
+    """
+    writer = find_clip_writer(to)
+    folder = _folder_for(writer, out, to=to)
+    written = writer.write(clips, out)
+    place_files({folder / name: path for name, path in writer.frame_files(clips).items()})
+    return written[0]
+
+
+def _folder_for(writer: Writer | BoxWriter | ClipWriter, out: Path, *, to: str) -> Path:
+    """Where the pictures go; refuses a file that the format does not write."""
+    if not is_label_file(out):
+        return out
+    if Path(writer.FILE).suffix != out.suffix.lower():
+        kind = f"a file such as {writer.FILE}" if writer.FILE else "several files"
+        raise UserError(f"{out}: the format '{to}' is {kind}. Give a folder, or another format.")
+    return out.parent
+
+
 def convert_anew(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
     """As `convert_dataset`, but nothing is overwritten, and a folder is there only when it is whole.
 
@@ -137,7 +177,11 @@ def convert_anew(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]:
     if is_label_file(out):
         if out.exists():
             raise UserError(f"{out} exists already. Nothing is overwritten: give another file or a new folder.")
-        return convert_dataset(dataset, out, to=to)
+        try:
+            return convert_dataset(dataset, out, to=to)
+        except BaseException:
+            out.unlink(missing_ok=True)  # without all of its pictures it would be in the next call's way
+            raise
     with new_folder(out) as aside:
         first, count = convert_dataset(dataset, aside, to=to)
     return out / first.relative_to(aside), count
@@ -154,19 +198,36 @@ def convert_to_nearest(dataset: Dataset, out: Path) -> tuple[Path, str]:
     Raises:
         UserError: none can hold it; that of the last one.
     """
-    kind, writers = ("boxes", BOX_WRITERS) if dataset.classes else ("points", WRITERS)
-    names = [name for name in dict.fromkeys((dataset.format, *_NEAREST[kind])) if name in writers]
+    return first_that_holds(nearest_formats(dataset), out, write=lambda name: convert_dataset(dataset, out, to=name)[0])
+
+
+def first_that_holds(names: Sequence[str], out: Path, *, write: Callable[[str], Path]) -> tuple[Path, str]:
+    """What `write` gives for the first format that does not refuse, and that format; refused ones leave nothing.
+
+    Raises:
+        UserError: all refuse; that of the last one.
+    """
     before = set(out.iterdir()) if out.is_dir() else set()
     last: UserError | None = None
     for name in names:
         try:
-            return convert_dataset(dataset, out, to=name)[0], name
+            return write(name), name
+        except CannotWrite:
+            raise  # which no other format would help
         except UserError as error:
             last = error
             for left in set(out.iterdir()) - before if out.is_dir() else ():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
     assert last is not None, names
     raise last
+
+
+def nearest_formats(dataset: Dataset) -> list[str]:
+    """The data set's own format, where it can be written, and those that come nearest to it."""
+    kind, writers = ("boxes", BOX_WRITERS) if dataset.classes else ("points", WRITERS)
+    if dataset.has_clips:
+        kind, writers = "clips", CLIP_WRITERS
+    return [name for name in dict.fromkeys((dataset.format, *_NEAREST[kind])) if name in writers]
 
 
 def overlay_names(image_ids: Sequence[str]) -> list[str]:

@@ -106,7 +106,8 @@ def _with_clips(dataset: Dataset) -> Dataset:
             found = f"{len(dataset.skeleton)} points in clips (choose one with data.points)"
         raise UserError(
             f"{dataset.root} ({dataset.format}) has {found}, and this recipe follows one point through clips. Give "
-            "frames of clips with a row per frame (`docs/formats.md`), or choose a recipe for points."
+            "frames of clips with a row per frame (`docs/formats.md`); where the pictures are numbered frames of a "
+            "video, add --format numbered_frames. Or choose a recipe for points."
         )
     if not any(record.visible[0] for record in dataset.records):
         raise UserError(f"{dataset.root}: the point is visible in none of the {len(dataset)} labelled frames.")
@@ -241,6 +242,9 @@ def same_points(model: Speaks, dataset: Dataset) -> Dataset:
     """As `speaking_of`, for points."""
     chosen = select_points(dataset, model.data.points)
     expected, found = model.skeleton.names, chosen.skeleton.names
+    if chosen.has_clips and len(expected) == len(found) == 1:
+        # The one that is followed; each format has its own name for it.
+        return replace(chosen, skeleton=replace(chosen.skeleton, names=expected))
     if expected != found:
         lacking = [name for name in expected if name not in found]
         extra = [name for name in found if name not in expected]

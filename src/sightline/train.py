@@ -447,8 +447,14 @@ def forget_later(metrics: Path, progress: Progress) -> None:
             if number == len(lines):
                 break  # a kill in the middle of a line
             raise UserError(f"{metrics}, line {number}, is damaged ({error.msg}). Delete it and go on.") from error
-        # The last step of an epoch may be saved before its validation is.
-        is_later = entry["epoch"] > progress.epoch if entry["kind"] == "val" else entry["step"] > progress.global_step
+        try:
+            # The last step of an epoch may be saved before its validation is.
+            is_val = entry["kind"] == "val"
+            is_later = entry["epoch"] > progress.epoch if is_val else entry["step"] > progress.global_step
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{metrics}, line {number}, is damaged (it is no entry of a training). Delete it and go on."
+            ) from error
         if not is_later:
             kept.append(line + "\n")
     write_atomically(metrics, "".join(kept))

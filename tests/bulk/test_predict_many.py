@@ -358,3 +358,22 @@ def test_the_command_answers_as_predict_does(
     refused = cli("predict-many", points_file, faces, "--out", tmp_path / "many", "--part", 6)
     assert refused.code == 2 and "another --part" in refused.err
     assert cli("predict-many", points_file, faces, "--out", tmp_path / "x", "--address", "auto").code == 2
+
+
+def test_a_name_that_ends_a_line_of_text_is_one_input(pictures: Path, tmp_path: Path) -> None:
+    suffix = suffix_of(pictures)
+    odd = ["line\u2028end", "next\x85line", "new\nline", "form\x0cfeed"]
+    for name in odd:
+        (tmp_path / "odd" / (name + suffix)).parent.mkdir(exist_ok=True)
+        (tmp_path / "odd" / (name + suffix)).write_bytes(next(pictures.iterdir()).read_bytes())
+    plan = plan_of(tmp_path / "out", [tmp_path / "odd"])
+    run_plan(plan, work_of(plan), engine=one_worker)
+    assert {row["name"] for row in rows_of(tmp_path / "out")} == {name + suffix for name in odd}
+
+
+def test_a_name_that_is_no_text_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "a\udcff.png").write_bytes(b"")
+    with pytest.raises(UserError, match="rename that file"):
+        plan_of(tmp_path / "out", [tmp_path / "odd"])
+    assert not (tmp_path / "out").exists()

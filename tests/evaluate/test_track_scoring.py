@@ -201,3 +201,24 @@ def test_the_command_reads_labels_and_prints_numbers(tmp_path, records, capsys):
     assert told["metrics"]["mean_error_px"]["value"] < 0.001, "labels are indices of pixels, tracks are continuous"
     text = command()
     assert "outcomes" in text and "repeat the last point: F1" in text and "radius" in text
+
+
+def test_labels_without_their_frames_are_told_to_be_so(tmp_path, records):
+    path = write_csv(tmp_path / "a.csv", [r for r in records if r.group == "a"])
+    with pytest.raises(UserError, match=r"no labelled frame that can be used: .*video-missing"):
+        score_csv(path, read_dataset(path), threshold_px=5)
+
+
+def test_tracknets_own_columns_are_scored_in_continuous_pixels(tmp_path, records):
+    clip = [r for r in records if r.group == "a"]
+    path = tmp_path / "a.csv"
+    rows = (
+        f"{r.frame},1,{r.points_xy[0, 0] - 0.5:.4f},{r.points_xy[0, 1] - 0.5:.4f},0"
+        if r.visible[0]
+        else f"{r.frame},0,0,0,0"
+        for r in clip
+    )
+    path.write_text("Frame,Visibility,X,Y,Inpaint_Mask\n" + "\n".join(rows) + "\n")
+    scored = score_csv(path, data_set(records), threshold_px=1, clip="a").to_json()
+    assert scored["metrics"]["f1"]["value"] == 1
+    assert scored["metrics"]["mean_error_px"]["value"] < 0.001

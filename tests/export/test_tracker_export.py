@@ -131,6 +131,24 @@ def test_a_tracker_is_not_exported_without_frames_to_compare_on(tracker: Path, f
         list(clips_of(faces, frames=4))
 
 
+def test_frames_that_cannot_be_read_are_told_before_the_network_is_traced(
+    tracker: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("nothing may be loaded or traced")
+
+    monkeypatch.setattr("sightline.export.tracker.load_parts", fail)
+    (tmp_path / "no.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "file").write_text("precious")
+    for out, data, told in (
+        (tmp_path / "out", faces, "single pictures"),
+        (tmp_path / "out", tmp_path / "no.mp4", r"no\.mp4"),
+        (tmp_path / "file" / "out", faces, "Cannot write"),
+    ):
+        with pytest.raises(UserError, match=told):
+            export_tracker(tracker, out, data=data)
+
+
 def test_inspect_tells_of_the_stages(exported: tuple[Path, ExportedTracker], cli: Callable) -> None:
     with (console := Console(width=80)).capture() as said:
         console.print(tracker_table(exported[1].card, title="a -> b"))

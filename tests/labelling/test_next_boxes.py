@@ -100,3 +100,13 @@ def test_a_table_that_lacks_pictures_is_refused(cli, cropped: Path, unlabelled: 
     ran = cli("next", cropped, "--data", unlabelled, "--boxes", path, "--out", tmp_path / "out")
     assert ran.code == 2
     assert "has no box for 11 of 12 pictures" in ran.err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("boxes", ["table", "one_box"])
+def test_predict_too_refuses_boxes_that_would_change_nothing(
+    cli, request: pytest.FixtureRequest, two_points: Path, unlabelled: Path, tmp_path: Path, boxes: str
+) -> None:
+    ran = cli("predict", two_points, unlabelled, "--boxes", request.getfixturevalue(boxes), "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "looks at whole pictures (data.crop=image): a box changes nothing" in ran.err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()

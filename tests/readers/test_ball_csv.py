@@ -134,3 +134,16 @@ def test_the_tennis_balls_read_whole():
     assert sum(record.before.frames[-1] is not None for record in runs if record.before) == 343 - 17
     singles = [record for record in dataset.records if "synthetic" in record.path.name]
     assert len({record.group for record in singles}) == len(singles) == 60
+
+
+def test_other_spellings_blank_columns_and_floats_are_the_same_labels(ball):
+    dataset = ball(
+        "55,s,7.0,frames/a7.jpg,1.0,10,20.5,,",
+        "55,s,8.0,frames/a8.jpg,0.0,,,,",
+        header="Clip,Source,Frame,filename,Visible,X,Y,,",
+    )
+    assert dataset.format == "ball_csv"
+    assert [(r.frame, r.visible.tolist(), r.points_xy.tolist()) for r in dataset.records] == [
+        (0, [True], [[10, 20.5]]),
+        (1, [False], [[0, 0]]),
+    ]

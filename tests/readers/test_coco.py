@@ -308,3 +308,30 @@ def test_boxes_that_do_not_reach_beyond_one_are_fractions(tmp_path, picture):
     assert dataset.records[0].objects.boxes_xyxy.tolist() == [[16, 24, 48, 36]]
     assert dataset.records[0].objects.areas.tolist() == [32 * 12]
     assert found(dataset, "note") == [("fractions-assumed", "labels.json")]
+
+
+def test_a_part_that_was_cut_off_is_missed(tmp_path, picture):
+    for part in ("train", "val"):
+        picture(tmp_path / part / "1.png")
+        write(tmp_path / "annotations" / f"instances_{part}.json", [image(1, "1.png")], [annotation()])
+    assert found(read_dataset(tmp_path)) == []
+    file = tmp_path / "annotations" / "instances_train.json"
+    whole = file.read_text()
+    for cut in (whole[: len(whole) // 2], ""):
+        file.write_text(cut)
+        dataset = read_dataset(tmp_path)
+        assert [record.split for record in dataset.records] == [None]  # of the one file that is left
+        assert found(dataset) == [("label-unreadable", "annotations/instances_train.json")]
+    (tmp_path / "annotations" / "captions_train.json").write_text('{"annotations": []}\n')  # another whole JSON is none
+    file.write_text(whole)
+    assert found(read_dataset(tmp_path)) == []
+
+
+def test_a_json_of_utf16_is_known(tmp_path, picture):
+    picture(tmp_path / "a.png")
+    file = write(tmp_path / "labels.json", [image(1)], [annotation(keypoints=[])])
+    file.write_text(file.read_text(), encoding="utf-16")
+    assert [len(record.objects) for record in read_dataset(tmp_path).records] == [1]
+    file = write(tmp_path / "labels.json", [image(1)], [annotation(keypoints=[1, 1, 2])])
+    file.write_text(file.read_text(), encoding="utf-16")
+    assert read_dataset(tmp_path).format == "coco_keypoints"

@@ -33,3 +33,9 @@ def test_the_pictures_of_a_part_are_those_of_its_folder(tmp_path, picture):
     assert finder_of(tmp_path / "train.csv", root=tmp_path).find("a.png") == tmp_path / "train" / "a.png"
     found = finder_of(tmp_path / "annotations" / "instances_val2017.json", root=tmp_path).find("b.png")
     assert found == tmp_path / "images" / "val2017" / "b.png"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000 + ".png", "a" * 300 + "/1.png", "/" + "a" * 300, "a\0b.png", "/a\0b"])
+def test_a_name_that_no_file_can_have_finds_nothing(tmp_path, picture, name):
+    picture(tmp_path / "a.png")
+    assert Pictures(tmp_path).find(name) is None

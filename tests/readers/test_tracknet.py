@@ -222,3 +222,126 @@ def test_label_csv_with_blanks_and_a_mark_is_of_this_format_beside_its_pictures(
     (tmp_path / "Label.csv").write_text("\ufeff" + rows + "0002.jpg,2,11,12,0\n", encoding="utf-8", newline="\r\n")
     dataset = read_dataset(tmp_path)
     assert (dataset.format, [r.visible[0] for r in dataset.records]) == ("tracknet", [True, False, True])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",Frame,Visibility,X,Y\n0,3,1,4,5\n1,4,0,-1,-1\n",
+        "Frame\tVisibility\tX\tY\n3.0\t1.0\t4.0\t5.0\n4.0\t0.0\t0.0\t0.0\n",
+        "Frame,Visibility,X,Y\n3,True,4,5\n4,False,0,0\n",
+        "Visibility,Frame,X,Y\n1,3,4,5\n,4,,\n",
+        "Frame,Ball,X,Y\n3,1,4,5\n4,0,0,0\n",
+        "Frame,Visibility,Ball X,Ball Y\n3,1,4,5\n4,0,0,0\n",
+        "frame,shuttle_visibility,shuttle_x,shuttle_y\n3,1,4,5\n4,0,0,0\n",
+        "track,frame_idx,instance.score,ball.x,ball.y,ball.score\nt,3,0.9,4,5,0.8\nt,4,0.9,,,\n",
+        "frame,x,y\n3,4,5\n4,,\n",
+        "frame,x,y\n3,4,5\n4,-1,-1\n",
+        "frame,x_pixel,y_pixel\n3,4,5\n4,0,0\n",
+    ],
+)
+def test_tables_of_other_tools_with_one_point_a_frame(tmp_path, text):
+    dataset = read_dataset(rally(tmp_path, text))
+    assert [(r.frame, r.points_xy.tolist(), r.visible.tolist()) for r in dataset.records] == [
+        (3, [[4.5, 5.5]], [True]),
+        (4, [[0, 0]], [False]),
+    ]
+    assert not problems(dataset, "error")
+
+
+def test_what_sightline_track_wrote_is_in_continuous_pixels_and_counts_from_the_first_frame(tmp_path, picture):
+    for number in (7, 8, 9):
+        picture(tmp_path / "rally" / f"{number:04d}.png")
+    rows = "0,0.0,4.25,5.75,1,0.9,1.5,fast\n1,0.1,,,0,0.1,,fast\n2,0.2,8,9,1,0.9,1.5,filled\n"
+    (tmp_path / "rally.csv").write_text("frame,time_s,x,y,visible,score,radius_px,step\n" + rows)
+    dataset = read_dataset(tmp_path)
+    assert [(r.path.name, r.points_xy.tolist()) for r in dataset.records] == [
+        ("0007.png", [[4.25, 5.75]]),
+        ("0008.png", [[0, 0]]),
+        ("0009.png", [[8, 9]]),
+    ]
+    assert not problems(dataset, "warning")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names", "first", "told"),
+    [
+        (range(4), range(4), "0000.png", []),
+        (range(1, 5), range(1, 5), "0001.png", []),
+        (range(1, 5), range(4), "0000.png", ["frames-renumbered"]),
+        (range(4), range(1, 5), "0001.png", ["frames-renumbered"]),
+        (range(4), range(100, 104), "0100.png", ["frames-renumbered"]),
+        (range(1, 4), range(4), "0001.png", []),
+    ],
+)
+def test_frames_counted_from_another_number_than_the_pictures_are_told(tmp_path, picture, numbers, names, first, told):
+    for number in names:
+        picture(tmp_path / "rally" / f"{number:04d}.png")
+    (tmp_path / "rally.csv").write_text("Frame,Visibility,X,Y\n" + "".join(f"{n},1,{n},3\n" for n in numbers))
+    dataset = read_dataset(tmp_path)
+    assert len(dataset) == len(numbers)
+    assert dataset.records[0].path.name == first
+    assert dataset.records[0].points_xy.tolist() == [[numbers[0] + 0.5, 3.5]]
+    assert [id for id, _ in problems(dataset, "warning")] == told
+
+
+def test_one_table_may_be_of_many_videos(tmp_path):
+    for name in "ab":
+        write_video(tmp_path / "videos" / f"{name}.mp4", frames=3)
+    (tmp_path / "labels.csv").write_text("video,frame,x,y,visible\na.mp4,0,4,5,1\nb.mp4,0,6,7,1\nc.mp4,0,1,1,1\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.group, r.path.name, r.points_xy.tolist()) for r in dataset.records] == [
+        ("labels/a", "a.mp4", [[4.5, 5.5]]),
+        ("labels/b", "b.mp4", [[6.5, 7.5]]),
+    ]
+    assert problems(dataset, "error") == [("video-missing", "labels.csv")]
+
+
+def test_frames_may_be_named_by_their_pictures(tmp_path, picture):
+    for number in (1, 2):
+        picture(tmp_path / "frames" / f"img{number:05d}.png")
+    (tmp_path / "labels.csv").write_text("frame,x,y\nimg00002.png,4,5\nimg00001.png,,\n")
+    dataset = read_dataset(tmp_path)
+    assert [(r.path.name, r.visible.tolist()) for r in dataset.records] == [
+        ("img00001.png", [False]),
+        ("img00002.png", [True]),
+    ]
+
+
+@pytest.mark.parametrize("folders", [("rally_video", "ball_trajectory"), (".", "pred_result"), ("clips", "labels")])
+def test_videos_are_found_in_the_neighbours_of_the_labels_folder(tmp_path, folders):
+    video, labels = folders
+    write_video(tmp_path / "match1" / video / "1_01_00.mp4", frames=2)
+    (tmp_path / "match1" / labels).mkdir()
+    (tmp_path / "match1" / labels / "1_01_00_ball.csv").write_text("Frame,Visibility,X,Y\n1,1,3,4\n")
+    assert [r.path.name for r in read_dataset(tmp_path).records] == ["1_01_00.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"PK\x03\x04" + bytes(range(256)), "a spreadsheet"),
+        ("a.xlsx", b"PK\x03\x04", "a spreadsheet"),
+        ("a.csv", b"0,1,10,20\n1,1,11,21\n", "without a header"),
+        ("a.csv", b"frame,nose_x,nose_y,tail_x,tail_y\n0,1,2,3,4\n", r"2 points \(nose, tail\)"),
+        ("a.csv", b"frame,x,y,w,h\n0,1,2,3,4\n", "the columns frame, x, y, w, h"),
+        ("a.csv", b"Time;Ball/0/X;Ball/0/Y\n0,1;10,0;20,0\n", "goes by time"),
+        ("a.txt", b"\tmass_A\t\nt\tx\ty\n0.1\t1\t2\n", "goes by time"),
+        ("a.txt", b"Frame,X,Y\n0,1,2\n", "call it .csv"),
+        ("a.csv", b"LABEL,TRACK_ID,POSITION_X,POSITION_Y,POSITION_T,FRAME\n", "TrackMate"),
+        ("a.json", b'{"description": "", "figures": [{"objectKey": "1"}]}', "Supervisely"),
+        ("a.json", b'{"version": "5", "shapes": [], "imagePath": "a.jpg"}', "LabelMe"),
+        ("a.slp", b"\x89HDF", "SLEAP"),
+    ],
+)
+def test_tables_and_projects_that_are_not_read_are_known_by_name(tmp_path, name, content, said):
+    write_video(tmp_path / "b.mp4", frames=1)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{said}.*Clips are read as"):
+        read_dataset(tmp_path)
+
+
+def test_a_video_that_is_given_for_its_labels_is_told(tmp_path):
+    folder = rally(tmp_path, "Frame,X,Y\n0,1,2\n")
+    with pytest.raises(UserError, match=r"is a video\. Give its label file"):
+        read_dataset(folder / "rally.mp4")

@@ -298,3 +298,64 @@ def test_a_label_studio_task_without_tracks_is_not_labelled_and_one_alone_needs_
     dataset = read_dataset(tmp_path)
     assert (len(dataset), ids(dataset, "warning")) == (0, ["label-missing"])
     assert "none with a sequence" in dataset.problems[0].message
+
+
+def test_cvat_tasks_may_lie_one_folder_down_with_videos_beside_or_in_a_neighbour(cvat, tmp_path):
+    cvat(track(point(0, 10, 20)))
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    text = (tmp_path / "annotations.xml").read_text()
+    (tmp_path / "a" / "annotations.xml").write_text(text)
+    write_video(tmp_path / "b" / "other.mp4", frames=20)
+    (tmp_path / "b" / "annotations.xml").write_text(text.replace("Rally 1.mp4", "other.mp4"))
+    (tmp_path / "annotations.xml").unlink()
+    dataset = read_dataset(tmp_path)
+    assert {r.group: r.path.name for r in dataset.records} == {
+        "a/annotations": "Rally 1.mp4",
+        "b/annotations": "other.mp4",
+    }
+    assert {r.path.name for r in read_dataset(tmp_path / "a").records} == {"Rally 1.mp4"}
+
+
+def test_a_cvat_skeleton_of_one_point_is_the_point_and_one_of_several_is_told(cvat):
+    tip = '<points label="tip" outside="{}" occluded="0" keyframe="1" points="30.5,40"></points>'
+    shapes = [
+        f'<skeleton frame="0" keyframe="1">{tip.format(0)}</skeleton>',
+        f'<skeleton frame="2" keyframe="1">{tip.format(1)}</skeleton>',
+    ]
+    found = where(cvat(track(*shapes)))
+    assert (found[0], found[1], found[2], found[19]) == ([30.5, 40], [30.5, 40], None, None)
+    several = f'<skeleton frame="0" keyframe="1">{tip.format(0) * 2}</skeleton>'
+    assert ids(cvat(track(several)), "error") == ["point-count"]
+
+
+IMAGES = """<image id="{n}" name="frame_{n:06d}" width="64" height="48">{shapes}</image>"""
+BALL = """<{tag} label="ball" occluded="0" {place}></{tag}>"""
+
+
+def test_cvat_images_of_a_video_without_their_pictures_are_frames_of_the_video(cvat, tmp_path, picture):
+    shapes = {
+        2: BALL.format(tag="points", place='points="10.5,20"'),
+        4: BALL.format(tag="box", place='xtl="10" ytl="20" xbr="14" ybr="23"') * 2,
+    }
+    images = "".join(IMAGES.format(n=n, shapes=shapes.get(n, "")) for n in range(20))
+    meta = META.replace("<size>", "<mode>interpolation</mode><size>")
+    dataset = cvat(images, meta=meta)
+    assert (dataset.format, dataset.skeleton.names) == ("cvat_video", ("ball",))
+    expected: dict[int, list[float] | None] = {frame: None for frame in range(20)}
+    assert where(dataset) == expected | {2: [10.5, 20], 4: [12, 21.5]}
+    assert ids(dataset, "note") == ["instances-skipped", "clip-short"]
+    # With the pictures they are labels of pictures, as before.
+    picture(tmp_path / "images" / "frame_000002.PNG")
+    assert read_dataset(tmp_path).format == "cvat"
+
+
+def test_json_min_of_label_studio_is_read_as_its_json(studio, tmp_path):
+    sequence = [key(3, 10, 20, size=(10, 10)), key(5, 30, 40, size=(10, 10), enabled=False)]
+    full = where(studio(sequence))
+    value = {"framesCount": 20, "duration": 0.67, "sequence": sequence, "labels": ["ball"]}
+    task = {"video_url": "/data/upload/1/1a2b3c4d-rally.mp4", "id": 7, "box": [value], "annotator": 1}
+    (tmp_path / "export.json").write_text(json.dumps([{**task, "annotation_id": 3, "lead_time": 12.5}]))
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, dataset.skeleton.names) == ("label_studio_video", ("ball",))
+    assert where(dataset) == full

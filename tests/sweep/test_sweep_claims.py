@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from sightline.errors import UserError
-from sightline.sweep.claims import Silence, claim
+from sightline.locks import claim
+from sightline.sweep.claims import Silence
 
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from sightline.sweep.claims import claim
+from sightline.locks import claim
 held = claim(Path(sys.argv[1]))
 if held is not None and os.fork() == 0:
     time.sleep(60)  # a loader process that outlives its parent

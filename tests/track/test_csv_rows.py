@@ -78,6 +78,16 @@ def test_a_file_is_made_with_its_first_row_and_never_replaced(tmp_path: Path) ->
         RowFile(tmp_path / "other.csv", resume=True)
 
 
+def test_of_two_that_begin_a_file_at_once_one_writes_it(tmp_path: Path) -> None:
+    first, second = RowFile(tmp_path / "a.csv"), RowFile(tmp_path / "a.csv")
+    with first, second:
+        first.write([SEEN])
+        with pytest.raises(UserError, match=r"a\.csv: file exists\. Choose another --out"):
+            second.write([SEEN])
+        first.write([UNSEEN])
+    assert len(read_rows(tmp_path / "a.csv")[1]) == 2
+
+
 def test_resuming_drops_half_a_row_and_goes_on_behind_the_last_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "points.csv"
     with RowFile(path) as file:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from videos import number_in, numbered_image, write_video
 
 from sightline.errors import UserError
+from sightline.video.folder_source import numbered_pictures
 from sightline.video.frame import VideoFrame
 from sightline.video.library import VideoError, VideoProblem, VideoWarning
 from sightline.video.pixels import ArrayPixels
@@ -309,3 +311,64 @@ def test_probing_counts_frames_without_decoding_them(tmp_path):
     assert info.fps == pytest.approx(30)
     assert info.duration_s == pytest.approx(25 / 30)
     assert (info.codec, info.pixel_format) == ("h264", "yuv420p")
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["10.png", "2.png"], {2: "2.png", 10: "10.png"}),
+        (["rally2_cam1_0003.jpg", "rally2_cam1_0004.jpg"], {3: "rally2_cam1_0003.jpg", 4: "rally2_cam1_0004.jpg"}),
+        (["0003_cam1.jpg", "0004_cam1.png", "median.png"], {3: "0003_cam1.jpg", 4: "0004_cam1.png"}),
+        (
+            ["f_0003_0.100s.jpg", "f_0004_0.133s.jpg", "f_0006_0.200s.jpg"],
+            {3: "f_0003_0.100s.jpg", 4: "f_0004_0.133s.jpg", 6: "f_0006_0.200s.jpg"},
+        ),
+        (
+            ["a_mp4-3_jpg.rf.0a1b22c.jpg", "a_mp4-4_jpg.rf.9f.jpg"],
+            {3: "a_mp4-3_jpg.rf.0a1b22c.jpg", 4: "a_mp4-4_jpg.rf.9f.jpg"},
+        ),
+        (["img00012.png"], {12: "img00012.png"}),
+        ([], {}),
+    ],
+)
+def test_the_numbers_of_pictures_are_those_that_count_frames(tmp_path, names, numbers):
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert {number: path.name for number, path in numbered_pictures(tmp_path).items()} == numbers
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
+def test_a_file_that_begins_between_key_frames_counts_from_the_first_that_can_be_decoded(tmp_path, suffix):
+    whole = write_video(tmp_path / f"a{suffix}", frames=30, options={"sc_threshold": "0"})
+    cut = copied(whole, tmp_path / f"cut{suffix}", skip=3)
+    frames, problems = read(cut)
+    assert [frame.number for frame in frames] == list(range(18))
+    assert shown(frames) == list(range(12, 30))
+    assert probe(cut).frames == 18
+    assert [problem.id for problem in problems] == ["video-damaged"]
+    assert "begins between key frames" in problems[0].message
+
+
+def test_what_an_edit_list_cuts_away_is_neither_counted_nor_told(tmp_path):
+    whole = write_video(tmp_path / "a.mp4", frames=30, options={"sc_threshold": "0"})
+    cut = copied(whole, tmp_path / "cut.mp4", earlier_s=0.2)
+    frames, problems = read(cut)
+    assert [frame.number for frame in frames] == list(range(24))
+    assert shown(frames) == list(range(6, 30))
+    assert probe(cut).frames == 24
+    assert problems == []
+
+
+def copied(source, path, *, skip=0, earlier_s=0.0):
+    """A copy of the packets of a video, without the first ones, or shown earlier, so that an edit list cuts."""
+    with av.open(str(source)) as read_from, av.open(str(path), "w") as written:
+        stream = read_from.streams.video[0]
+        target = written.add_stream_from_template(stream)
+        assert stream.time_base is not None
+        earlier = round(earlier_s / stream.time_base)
+        packets = [packet for packet in read_from.demux(stream) if packet.dts is not None]
+        for packet in packets[skip:]:
+            assert packet.pts is not None and packet.dts is not None
+            packet.pts, packet.dts, packet.stream = packet.pts - earlier, packet.dts - earlier, target
+            written.mux(packet)
+    return path

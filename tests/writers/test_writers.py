@@ -109,19 +109,71 @@ def test_missing_points_stay_missing(tmp_path: Path, format: str, skeleton: Skel
         assert np.abs(record.points_xy - expected.points_xy).max() <= TOLERANCE.get(format, 1e-3)
 
 
-@pytest.mark.parametrize("format", HOLDS_BOXES)
-def test_several_objects_of_a_picture_stay_apart(tmp_path: Path, format: str) -> None:
-    need_reader(format)
-    first = prediction(tmp_path / "data", "a.png", seed=1)
-    second = replace(first, image_id="a.png#2", points_xy=first.points_xy[::-1].copy())
+SEVERAL = (*HOLDS_BOXES, "deeplabcut", "label_studio", "cvat")
+
+
+def crowded(root: Path, counts: Sequence[int], *, is_truth: bool) -> list[Prediction]:
+    """Pictures of so many objects each, which overlap and lack some points; those of a picture lie side by side."""
+    draw, given = np.random.default_rng(sum(counts)), []
+    for number, count in enumerate(counts):
+        first = prediction(root, f"set/{number}.png", seed=number)
+        for each in range(count):
+            mask = draw.uniform(size=3) < 0.6
+            mask[each % 3] = True
+            mask |= not given  # some formats take the order of names from what they meet first
+            points = np.where(mask[:, None], draw.uniform((1, 1), (63, 47), (3, 2)), 0.0)
+            image_id = first.image_id if each == 0 else f"{first.image_id}#{each + 1}"
+            given.append(
+                replace(first, image_id=image_id, points_xy=points, visible=mask, is_truth=is_truth,
+                        box_xyxy=(1.0 + each, 2.0, 60.0 - each, 45.0))
+            )  # fmt: skip
+    return given
+
+
+@pytest.mark.parametrize("format", SEVERAL)
+@pytest.mark.parametrize("is_truth", [True, False])
+@pytest.mark.parametrize("counts", [(2,), (1, 3, 2), (4, 1)])
+def test_several_objects_of_a_picture_stay_apart(tmp_path: Path, format: str, is_truth: bool, counts: tuple[int, ...]):
+    given = crowded(tmp_path / "data", counts, is_truth=is_truth)
     out = tmp_path / "out"
-    WRITERS[format].write([first, second], out, skeleton=NAMED)
-    place_pictures([first, second], out, picture_name=WRITERS[format].picture_name)
+    WRITERS[format].write(given, out, skeleton=NAMED)
+    place_pictures(given, out, picture_name=WRITERS[format].picture_name)
     got = read_back(format, out)
     assert [p for p in got.problems if p.severity != "note"] == []
-    assert len(got) == 2
-    for record, expected in zip(got.records, (first, second), strict=True):
+    assert got.skeleton.names == NAMED.names
+    assert [r.image_id.partition("set/")[2] for r in got.records] == [p.image_id.partition("set/")[2] for p in given]
+    for record, expected in zip(got.records, given, strict=True):
+        assert record.visible.tolist() == expected.visible.tolist()
         assert np.abs(record.points_xy - expected.points_xy).max() <= TOLERANCE.get(format, 1e-3)
+        if format in HOLDS_BOXES or (format == "label_studio" and is_truth):
+            assert np.allclose(record.box_xyxy or (), expected.box_xyxy or (), atol=1e-3)
+
+
+def test_label_studio_draws_rectangles_only_where_they_say_something(tmp_path: Path) -> None:
+    one = crowded(tmp_path, (1,), is_truth=False)
+    tasks, config = WRITERS["label_studio"].write(one, tmp_path, skeleton=NAMED)
+    assert "rectangle" not in tasks.read_text() and "Rectangle" not in config.read_text()
+    two = crowded(tmp_path, (1, 2), is_truth=False)
+    tasks, config = WRITERS["label_studio"].write(two, tmp_path, skeleton=NAMED)
+    results = [task["predictions"][0]["result"] for task in json.loads(tasks.read_text())]
+    assert [sum(r["type"] == "rectanglelabels" for r in result) for result in results] == [0, 2]
+    assert len({r["id"] for r in results[1]}) == len(results[1])
+    view = ElementTree.parse(config).getroot()
+    tags = {tag.get("name"): [label.get("value") for label in tag] for tag in view if tag.tag != "Image"}
+    for region in results[1]:
+        assert region["value"][region["type"]][0] in tags[region["from_name"]]
+    parents = {r["id"] for r in results[1] if r["type"] == "rectanglelabels"}
+    assert {r["parentID"] for r in results[1] if r["type"] == "keypointlabels"} == parents
+
+
+def test_deeplabcut_has_one_row_of_individuals_for_all_folders(tmp_path: Path) -> None:
+    given = crowded(tmp_path / "data", (1, 2), is_truth=True)
+    given[0] = replace(given[0], image_id="other/0.png")
+    first, second = WRITERS["deeplabcut"].write(given, tmp_path / "out", skeleton=NAMED)
+    assert cells(first)[:4] == cells(second)[:4]
+    assert cells(first)[1] == ["individuals", *["individual1"] * 6, *["individual2"] * 6]
+    assert [row[0] for row in cells(second)[4:]] == ["labeled-data/set/1.png"]
+    assert cells(first)[4][7:] == [""] * 6
 
 
 @pytest.mark.parametrize("format", ["landmark_csv", "yolo_pose"])
@@ -310,11 +362,10 @@ def test_formats_without_a_mark_refuse_missing_points(tmp_path: Path, format: st
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("format", ["deeplabcut", "deeplabcut_likelihood", "label_studio", "pts"])
-def test_formats_of_one_object_refuse_several(tmp_path: Path, format: str) -> None:
+def test_a_format_of_one_object_refuses_several(tmp_path: Path) -> None:
     given = prediction(tmp_path, "a.png")
     with pytest.raises(UserError, match=r"a\.png holds 2 objects"):
-        WRITERS[format].write([given, replace(given, image_id="a.png#2")], tmp_path / "out", skeleton=NAMED)
+        WRITERS["pts"].write([given, replace(given, image_id="a.png#2")], tmp_path / "out", skeleton=NAMED)
 
 
 @pytest.mark.parametrize("format", ["yolo_pose", "pts"])

@@ -19,7 +19,7 @@ from typing import Any, Literal, cast, get_args
 
 from sightline.bulk.inputs import Unit, parts_of
 from sightline.errors import UserError
-from sightline.files import write_atomically
+from sightline.files import encoded, write_atomically
 
 RowFormat = Literal["jsonl", "parquet"]
 INPUTS, PLAN, MANIFEST, PARTS = "inputs.jsonl", "plan.json", "manifest.json", "parts"
@@ -83,7 +83,7 @@ class Plan:
         """The inputs of a part."""
         with (self.folder / INPUTS).open("rb") as file:
             file.seek(part.offset)
-            lines = file.read(part.bytes).decode().splitlines()
+            lines = file.read(part.bytes).splitlines()  # of bytes: a name may hold what ends a line of text
         return [_unit(line) for line in lines]
 
 
@@ -103,7 +103,8 @@ def make_plan(
     Raises:
         UserError: the folder holds something else, or results of other inputs, another model or other options.
     """
-    lines = [(json.dumps(asdict(unit), ensure_ascii=False) + "\n").encode() for unit in units]
+    rows = [json.dumps(asdict(unit), ensure_ascii=False) + "\n" for unit in units]
+    lines = [encoded(row, path=out / INPUTS) for row in rows]
     identity = {
         "inputs": hashlib.sha256(b"".join(lines)).hexdigest(),
         "model": digest_of_model(model),
@@ -201,7 +202,7 @@ def _ranges(units: Sequence[Unit], lines: Sequence[bytes], *, size: int) -> list
     return ranges
 
 
-def _unit(line: str) -> Unit:
+def _unit(line: bytes) -> Unit:
     values = json.loads(line)
     box = values["box"]
     return Unit(**values | {"box": None if box is None else tuple(box)})

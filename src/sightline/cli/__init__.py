@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from errno import ELOOP
 from importlib.metadata import version
+from io import TextIOWrapper
+from typing import TypeGuard
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from sightline.cli import (
     anchors,
@@ -41,6 +44,7 @@ from sightline.cli import (
     track,
     train,
 )
+from sightline.cli.addresses import refuse_addresses, told
 from sightline.errors import UserError, is_out_of_memory
 from sightline.processes import loss_told, place
 
@@ -76,6 +80,8 @@ app = App(
     name="sightline",
     help="Train, compare and run models that say where things are.",
     version=lambda: version("sightline"),
+    default_parameter=Parameter(validator=refuse_addresses),
+    error_formatter=told,
 )
 for _command in COMMANDS:
     app.command(_command)
@@ -84,6 +90,8 @@ for _command in COMMANDS:
 def main() -> None:
     """Run a command; a user's mistake becomes one paragraph and exit code 2."""
     who = "sightline"
+    if isinstance(sys.stdout, TextIOWrapper):  # a file's name may hold bytes that are no text, a terminal lack a sign
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         here = place(os.environ)
         if here.rank:
@@ -102,12 +110,18 @@ def main() -> None:
         _drop_output()
         sys.exit(0)
     except OSError as error:
-        _drop_output()  # which may be what is full
-        where = error.filename or "standard output, the current folder, or a file without a name"
-        said = (error.strerror or str(error)).lower()
-        _tell(f"{who}: {where}: {said}. Check the path, its permissions and the room that is left.")
+        _tell_of_the_system(error, who=who)
+        sys.exit(2)
+    except UnicodeEncodeError as error:  # how Python keeps bytes that are no text
+        _tell(
+            f"{who}: what ends with {error.object[: error.end][-60:]!r} is no UTF-8 text. Most likely a file's name "
+            "holds other bytes: rename that file."
+        )
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
+        if _is_loop(error.__context__):
+            _tell_of_the_system(error.__context__, who=who)
+            sys.exit(2)
         if not is_out_of_memory(error):
             raise
         said = (str(error).splitlines() or ["no more to be had"])[0][:200]
@@ -117,6 +131,18 @@ def main() -> None:
         )
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _is_loop(error: BaseException | None) -> TypeGuard[OSError]:
+    """Whether links lead to each other, which `Path.resolve` tells as a RuntimeError."""
+    return isinstance(error, OSError) and error.errno == ELOOP
+
+
+def _tell_of_the_system(error: OSError, *, who: str) -> None:
+    _drop_output()  # which may be what is full
+    where = error.filename or "standard output, the current folder, or a file without a name"
+    said = (error.strerror or str(error)).lower()
+    _tell(f"{who}: {where}: {said}. Check the path, its permissions and the room that is left.")
 
 
 def _drop_output() -> None:

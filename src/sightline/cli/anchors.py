@@ -36,9 +36,11 @@ def anchors(
     """
     from sightline.cli.choose import chosen
     from sightline.data_fit import look_at_anchors
-    from sightline.files import write_atomically
+    from sightline.files import require_place, write_atomically
     from sightline.prepare import load_data, prepare
 
+    if out_ is not None:
+        require_place(out_)
     prepared = prepare(chosen(recipe, use, set), load_data(data, skip_broken=skip_broken, format=format))
     experiment = prepared.experiment
     found = look_at_anchors(experiment, [*prepared.split.train, *prepared.split.val])

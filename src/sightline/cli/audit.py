@@ -57,8 +57,9 @@ def audit(
     from sightline.audit.table import print_audit
     from sightline.devices import pick_device
 
-    if html is not None:
-        require_place(html)
+    out = html or run / "audit.html"
+    if html is not None or run.is_dir():  # what else a run may be is told below
+        require_place(out)
     with _progress() as tell:
         made = audit_run(
             run,
@@ -71,7 +72,7 @@ def audit(
             device=pick_device(device),
             tell=tell,
         )
-    page = write_page(made, html or run / "audit.html")
+    page = write_page(made, out)
     if json:
         console.print_json(to_json(made) | {"page": str(page)})
     else:

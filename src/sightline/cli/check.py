@@ -93,6 +93,9 @@ def check(
         done = write_fixed(found, fix)
         console.say(f"copy     {done.labels}: {done.records} records as {done.format}, {done.changes} changes", on=said)
         console.say(f"changes  {fix / 'fixes.csv'}", on=said)
+        if done.to_decide:
+            lines = "last line names" if done.to_decide == 1 else f"last {done.to_decide:,} lines name"
+            console.say(f"         its {lines} what was not changed, since only a person can decide it", on=said)
     return 1 if found.count("error") or (strict and found.count("warning")) else 0
 
 

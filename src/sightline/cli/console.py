@@ -11,7 +11,6 @@ import sys
 
 from rich.console import Console
 
-
 LOGGED_WIDTH = 110  # of tables in files and pipes, where nothing says how wide a line may be
 
 

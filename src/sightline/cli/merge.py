@@ -27,8 +27,8 @@ def merge(
 ) -> int:
     """Join a labelled data set with new labels, in any two formats that are read, without losing one of either.
 
-    Pictures are known by their bytes, or by name and look where a tool saved them again. The originals stay as they
-    are. Pre-annotations that no person has looked at are left out.
+    Pictures are known by their bytes, or by name and look where a tool saved them again; so are clips, whose frames
+    are joined one by one. The originals stay as they are. Pre-annotations that no person has looked at are left out.
 
     Args:
         old: the data set, whose names of points or classes hold.
@@ -36,7 +36,7 @@ def merge(
         out_: a new folder for labels and pictures; or a new label file (.json, .csv, .xml), beside which the pictures
             are put that are not there yet.
         to: the format to write; that of OLD, or the nearest that can hold it, without it.
-        on_conflict: whose labels hold where both label a picture differently; nothing is written without it.
+        on_conflict: whose labels hold where both label a picture or frame differently; nothing is written without it.
         rename: NEW=OLD, where a point or class is called otherwise in the new labels.
         old_format: of OLD, where it cannot be found out.
         new_format: of NEW.

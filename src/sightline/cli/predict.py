@@ -45,7 +45,7 @@ def predict(
         format: label formats to write (points: landmark_csv, coco_keypoints, deeplabcut, label_studio, ...; boxes:
             boxes_csv, coco, coco_results, voc, yolo, cvat, label_studio).
         boxes: where a model of points wants a crop: a CSV of boxes (file,xmin,ymin,xmax,ymax), or a run or exported
-            file that finds boxes; else whole pictures.
+            file that finds boxes; else whole pictures. A mistake for a run of whole pictures.
         score: give boxes scored at least so; the run's own thresholds, chosen on its validation part, without it.
         skip_broken: leave pictures out that cannot be read, instead of ending as a mistake behind the others.
         overlay: also write pictures with the points or boxes drawn.
@@ -54,10 +54,12 @@ def predict(
         json: print the predictions as JSON.
     """
     from sightline.answers import cannot_be_read, predict_tasks, tasks_of_finder
+    from sightline.files import require_folder
     from sightline.finders import is_finder, load_box_finder, load_finder
     from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
     from sightline.tasks import find_tasks
 
+    require_folder(out_)
     broken: list[str] = []
     finds_boxes = boxes is not None and is_finder(boxes)
     tasks = find_tasks(inputs, boxes=None if finds_boxes else boxes, on_broken=broken.append if skip_broken else None)
@@ -66,6 +68,11 @@ def predict(
         find_box_writer(name) if predictor.classes else find_writer(name)
     if boxes is not None and predictor.classes:
         raise UserError(f"--boxes is for models of points; {run} finds boxes itself. Leave it out.")
+    if boxes is not None and not predictor.takes_boxes:
+        raise UserError(
+            f"{run} looks at whole pictures (data.crop=image): a box changes nothing. Leave --boxes out, or train a "
+            "run that crops, with --set data.crop=points."
+        )
     if finds_boxes and boxes is not None:
         finder, name = load_box_finder(boxes, device=device)
         tasks = tasks_of_finder(finder, tasks, name=name, on_broken=broken.append)

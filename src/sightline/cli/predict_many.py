@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from sightline.cli import console
+from sightline.cli.addresses import refuse_address
 from sightline.cli.options import Flag
 from sightline.errors import UserError
 
@@ -61,6 +62,8 @@ def predict_many(
 
     if address is not None and engine != "ray":
         raise UserError("--address is of a Ray cluster. Add --engine ray, or leave it out.")
+    for given in inputs:
+        refuse_address(given)
     threads = max(1, (os.cpu_count() or 1) // workers)
     model = ModelFile(path=run.absolute(), score=score, device=device, threads=threads)
     with console.err.status("looking for inputs"):

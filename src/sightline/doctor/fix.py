@@ -2,14 +2,13 @@
 
 Only what can be put right without looking is changed: see `fix` in checks.py. Labels go through the writer of the data
 set's own format, or of the nearest that can hold them. Everything is written aside and takes its name when it is whole.
+Next: fix_clips.py
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,38 +17,41 @@ import numpy as np
 
 from sightline.doctor.boxes import near_copies
 from sightline.doctor.case import Case
+from sightline.doctor.changes import Change, Log, logging_to, table
 from sightline.doctor.checks import CHECKS
 from sightline.doctor.classes import clear_slips
 from sightline.doctor.copies import same_labels
+from sightline.doctor.fix_clips import corrected_clips, in_place_of
 from sightline.doctor.points import at_corner
 from sightline.doctor.run import Examination
 from sightline.errors import UserError
 from sightline.files import is_vacant, new_folder, write_atomically
 from sightline.images import read_image
-from sightline.predict_files import convert_to_nearest
+from sightline.predict_files import convert_clips, convert_to_nearest, first_that_holds, nearest_formats
 from sightline.records import Dataset, Record
+from sightline.writers import clips_of
 
 _QUALITY = 97
+_ASIDE = ".upright"  # turned pictures, until they are copied
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed:
-    """What was written: the first label file, in which format, how many records, how many changes."""
+    """What was written.
+
+    Attributes:
+        labels: the first label file.
+        format: of the labels.
+        records: how many.
+        changes: how many.
+        to_decide: how many lines of fixes.csv name what is left to a person.
+    """
 
     labels: Path
     format: str
     records: int
     changes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One line of fixes.csv."""
-
-    id: str
-    image_id: str
-    where: str
-    change: str
+    to_decide: int = 0
 
 
 def require_new(out: Path, data: Path) -> None:
@@ -73,21 +75,40 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
     """
     dataset = found.case.dataset
     require_new(out, dataset.root)
-    if dataset.has_clips:
-        raise UserError(f"{dataset.root} holds clips, which --fix cannot write. Mend what is listed by hand.")
-    fixed, changes = corrected(found)
+    fixed, changes = corrected_clips(found) if dataset.has_clips else corrected(found)
     if not fixed.records:
         raise UserError(f"There is nothing to write: no record of {dataset.root} is usable. Mend the errors first.")
     with new_folder(out) as aside:
         upright = {change.image_id for change in changes if change.id == "image-rotated"}
-        labels, format = convert_to_nearest(_upright(fixed, upright, aside / ".upright"), aside)
-        shutil.rmtree(aside / ".upright", ignore_errors=True)
+        write = _write_clips if dataset.has_clips else _write_pictures
+        labels, format = write(fixed, aside, upright)
+        shutil.rmtree(aside / _ASIDE, ignore_errors=True)
         if format != dataset.format:
             text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
             changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
-        write_atomically(aside / "fixes.csv", _table(changes))
+        if dataset.has_clips:
+            text = f"labels were written anew: columns and notes that {format} does not need are not in the copy"
+            changes.append(Change(id="", image_id="", where=str(dataset.root), change=text))
+        write_atomically(aside / "fixes.csv", table(changes))
     placed = out / labels.relative_to(aside)
-    return Fixed(labels=placed, format=format, records=len(fixed), changes=len(changes))
+    to_decide = sum(change.is_open for change in changes)
+    return Fixed(
+        labels=placed, format=format, records=len(fixed), changes=len(changes) - to_decide, to_decide=to_decide
+    )
+
+
+def _write_pictures(dataset: Dataset, out: Path, upright: set[str]) -> tuple[Path, str]:
+    """The first label file and its format; pictures of records in `upright` are turned."""
+    turned = _turned({r.path for r in dataset.records if r.image_id in upright}, out / _ASIDE)
+    records = [replace(record, path=turned.get(record.path, record.path)) for record in dataset.records]
+    return convert_to_nearest(dataset.with_records(records), out)
+
+
+def _write_clips(dataset: Dataset, out: Path, upright: set[str]) -> tuple[Path, str]:
+    """As `_write_pictures`, for clips."""
+    turned = _turned({r.path for r in dataset.records if r.image_id in upright}, out / _ASIDE)
+    clips = [in_place_of(clip, turned) for clip in clips_of(dataset)]
+    return first_that_holds(nearest_formats(dataset), out, write=lambda name: convert_clips(clips, out, to=name))
 
 
 def corrected(found: Examination) -> tuple[Dataset, list[Change]]:
@@ -99,10 +120,7 @@ def corrected(found: Examination) -> tuple[Dataset, list[Change]]:
     flip = np.array(case.dataset.skeleton.flip_index, dtype=np.int64)
     swapped = {problem.image_id for problem in found.problems if problem.id == "points-swapped"}
     records = []
-
-    def log(id: str, record: Record, change: str) -> None:
-        changes.append(Change(id=id, image_id=record.image_id, where=record.source, change=change))
-
+    log = logging_to(changes)
     for record in case.records:
         if record.path in dropped:
             log("image-copied", record, f"left out: the same file as {dropped[record.path]}")
@@ -145,7 +163,7 @@ def _exact_copies(case: Case) -> Iterable[tuple[Path, str]]:
             yield from ((path, records[0][0].image_id) for path in cluster[1:])
 
 
-def _with_better_boxes(case: Case, record: Record, wanted: frozenset[str], slips: dict[int, int], log) -> Record:  # noqa: ANN001
+def _with_better_boxes(case: Case, record: Record, wanted: frozenset[str], slips: dict[int, int], log: Log) -> Record:
     objects, names = record.objects, case.dataset.classes
     assert objects is not None
     labels = np.array([slips.get(label, label) for label in objects.labels.tolist()], dtype=np.int64)
@@ -177,19 +195,13 @@ def _without_classes(dataset: Dataset, slips: dict[int, int]) -> Dataset:
     )
 
 
-def _upright(dataset: Dataset, image_ids: set[str], folder: Path) -> Dataset:
-    """The data set with turned pictures decoded, turned and encoded again, in their own kind of file."""
-    done: dict[Path, Path] = {}
-    records = []
-    for record in dataset.records:
-        if record.image_id in image_ids:
-            if record.path not in done:
-                target = folder / f"{len(done)}" / record.path.name
-                write_atomically(target, _encoded(record.path))
-                done[record.path] = target
-            record = replace(record, path=done[record.path])
-        records.append(record)
-    return dataset.with_records(records)
+def _turned(pictures: Iterable[Path], folder: Path) -> dict[Path, Path]:
+    """Turned pictures decoded, turned and encoded again, in their own kind of file, with their folders' names."""
+    made = {}
+    for number, path in enumerate(sorted(pictures)):
+        made[path] = folder / f"{number}" / path.parent.name / path.name
+        write_atomically(made[path], _encoded(path))
+    return made
 
 
 def _encoded(path: Path) -> bytes:
@@ -200,11 +212,3 @@ def _encoded(path: Path) -> bytes:
     )
     assert ok, path
     return data.tobytes()
-
-
-def _table(changes: Sequence[Change]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["id", "image_id", "where", "change"])
-    rows.writerows([change.id, change.image_id, change.where, change.change] for change in changes)
-    return text.getvalue()

@@ -1,15 +1,16 @@
 """Scoring the CSV that `sightline track` writes, against the labels of the same clip.
 
-In: CSV with the columns frame, x, y, visible, and perhaps score, radius_px, step, latency_ms; a data set of clips.
-Out: the same numbers as of a model. A row that says "not visible" gives no place, whatever else it holds; a labelled
-frame without a row counts as one, and is told. Next: ../cli/score_track.py
+In: CSV with the columns frame, x, y, visible, and perhaps score, radius_px, step, latency_ms, or TrackNet's Frame,
+Visibility, X, Y, whose places are turned into continuous ones; a data set of clips. Out: the same numbers as of a
+model. A row that says "not visible" gives no place, whatever else it holds; a labelled frame without a row counts as
+one, and is told. Next: ../cli/score_track.py
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from sightline.errors import UserError, unknown_name
 from sightline.evaluate.track import prediction_rows, track_details, with_truth
+from sightline.geometry import index_to_continuous
 from sightline.metrics.track_clips import per_step, radius_coverage
 from sightline.metrics.tracks import TrackSummary, summarise_tracks
 from sightline.readers.texts import number, read_table
@@ -24,6 +26,7 @@ from sightline.records import Dataset, Record
 
 _NEEDED = ("frame", "x", "y", "visible")
 _KNOWN = (*_NEEDED, "time_s", "score", "radius_px", "step", "latency_ms")
+_TRACKNET = "visibility"  # the column of TrackNet's files, where ours is called visible
 _NOT_AT_ALL = "no row"  # the step of a labelled frame that the file does not have
 
 
@@ -140,11 +143,15 @@ def read_track(path: Path) -> list[TrackRow]:
             f"{path} is empty. Give a CSV that `sightline track` wrote, with the header {', '.join(_KNOWN)}."
         )
     header = [cell.strip().lower() for cell in table[0].cells]
+    is_tracknet = _TRACKNET in header and "visible" not in header
+    if is_tracknet:
+        header[header.index(_TRACKNET)] = "visible"
     lacking = [name for name in _NEEDED if name not in header]
     if lacking:
         raise UserError(
             f"{path} has the columns {', '.join(header)}; {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} "
-            f"missing. Give a CSV that `sightline track` wrote: {', '.join(_KNOWN)}."
+            f"missing. Give a CSV that `sightline track` wrote: {', '.join(_KNOWN)}; or one of TrackNet: Frame, "
+            "Visibility, X, Y."
         )
     found: dict[int, TrackRow] = {}
     for row in table[1:]:
@@ -155,6 +162,9 @@ def read_track(path: Path) -> list[TrackRow]:
                 "remove the line or write the file again."
             )
         one = _row(dict(zip(header, row.cells, strict=True)), where=where)
+        if is_tracknet and one.is_visible:
+            x, y = index_to_continuous(np.array([one.x, one.y])).tolist()
+            one = replace(one, x=x, y=y)
         if one.frame in found:
             raise UserError(f"{where}: frame {one.frame} is there twice. Expected one row a frame; remove one of them.")
         found[one.frame] = one
@@ -199,6 +209,9 @@ def _row(cells: dict[str, str], *, where: str) -> TrackRow:
 
 def _clip_of(path: Path, dataset: Dataset, *, asked: str | None) -> str:
     """The clip that a file is about: the one asked for, the only one, or the one called as the file is."""
+    if not dataset.records:
+        why = f": {dataset.errors[0]}" if dataset.errors else ""
+        raise UserError(f"{dataset.root} has no labelled frame that can be used{why}. Give labels beside their frames.")
     if not dataset.has_clips:
         raise UserError(
             f"{dataset.root} is a data set of single pictures ({dataset.format}); a track is scored against labelled "

@@ -25,8 +25,9 @@ from sightline.errors import MissingExtra, UserError
 from sightline.export.graph import OPSET, quiet, reason_of
 from sightline.export.openvino import to_openvino
 from sightline.export.tracker_int8 import labelled, quantised_tracker, score_refusal
-from sightline.export.tracker_parity import compare_stages, refusal, slower
+from sightline.export.tracker_parity import compare_stages, refusal, require_frames, slower
 from sightline.export.translations import translations
+from sightline.files import require_place
 from sightline.model import Locator
 from sightline.runtime.card import Engine
 from sightline.runtime.tracker_file import (
@@ -135,11 +136,13 @@ def export_tracker(
     """
     if out.is_dir():
         raise UserError(f"--out {out} is a folder. Name a file, for example {out / 'tracker.sightline'}.")
+    require_place(out)
     if data is None:
         raise UserError(
             "An exported tracker is compared with its runs on real frames: give a video, a folder of numbered frames "
             "or a data set of clips by --data."
         )
+    require_frames(data)
     on_step("loading")
     parts = load_parts(tracker, Choice())
     stages = _stages_of(parts)

@@ -119,8 +119,22 @@ def compare_stages(
     finally:
         torch.set_num_threads(before)
     if not seen:
-        raise UserError(f"{data} holds no frames to compare on. Give a video or a data set of clips by --data.")
+        raise _no_frames(data)
     return Compared(stages={name: pair.summed_up() for name, pair in pairs.items()}, frames=seen)
+
+
+def require_frames(data: Path) -> None:
+    """Tell before minutes of tracing that there is nothing to compare on.
+
+    Raises:
+        UserError: there are no frames in the data, or they cannot be read.
+    """
+    if not any(True for clip in clips_of(data, frames=1) for _ in clip):
+        raise _no_frames(data)
+
+
+def _no_frames(data: Path) -> UserError:
+    return UserError(f"{data} holds no frames to compare on. Give a video or a data set of clips by --data.")
 
 
 def slower(compared: Compared) -> str | None:

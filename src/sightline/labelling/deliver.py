@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from sightline.errors import UserError
-from sightline.files import is_vacant, write_atomically
+from sightline.files import is_vacant, require_folder, write_atomically
 from sightline.labelling.choose import Choice
 from sightline.predict_files import Names, find_box_writer, find_writer, write_predictions
 from sightline.video.source import open_source
@@ -47,6 +47,7 @@ def require_empty(out: Path, data: Sequence[Path]) -> None:
     """
     if not is_vacant(out):
         raise UserError(f"{out} exists already and is not empty. Nothing is overwritten: give a new folder as --out.")
+    require_folder(out)
     for folder in data:
         if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
             raise UserError(

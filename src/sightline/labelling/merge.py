@@ -1,15 +1,15 @@
 """Two labelled data sets as one, so that no label of either is lost unless the user says which one holds.
 
 A picture that both label in the same way is no conflict, nor is one where each labels what the other does not know.
+Clips are joined frame by frame, by merge_clips.py.
 In: two data sets. Out: `Merged`. Next: merged_files.py
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 
@@ -17,38 +17,10 @@ from sightline.errors import UserError
 from sightline.labelling.candidates import is_labelled, picture_id
 from sightline.labelling.join import alike, newer, union
 from sightline.labelling.match import match_pictures
+from sightline.labelling.merge_clips import merge_clips
+from sightline.labelling.merged import Merged, OnConflict, require_decided
 from sightline.labelling.names import in_names_of
 from sightline.records import Dataset, Record
-
-OnConflict = Literal["refuse", "newer", "older"]
-_SHOWN = 20
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Merged:
-    """The union, and what was done.
-
-    Attributes:
-        dataset: the old records in their order, then the new ones.
-        added: pictures that the new data set brings.
-        filled: pictures of the old data set that it labels, or labels further.
-        same: pictures that both label alike.
-        conflicts: pictures that both label differently; decided as the user said.
-        unlabelled: pictures of the new data set without a label by a person, left out.
-        renamed: new pictures that got another name, since another picture has theirs: id -> new id.
-        matched_by_name: pictures known by name and look, whose files differ.
-        not_known: points or classes of the old data set that the new one does not speak of.
-    """
-
-    dataset: Dataset
-    added: int
-    filled: int
-    same: int
-    conflicts: tuple[str, ...]
-    unlabelled: int
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    matched_by_name: int = 0
-    not_known: tuple[str, ...] = ()
 
 
 def merge_datasets(
@@ -64,14 +36,10 @@ def merge_datasets(
         renames: name in `new` -> name in `old`.
 
     Raises:
-        UserError: conflicts and `on_conflict` is "refuse"; different kinds of labels, unknown names, or clips.
+        UserError: conflicts and `on_conflict` is "refuse"; different kinds of labels, or unknown names.
     """
-    for dataset in (old, new):
-        if dataset.has_clips:
-            raise UserError(
-                f"{dataset.root} holds clips ({dataset.format}), which no format that can be written holds. Give the "
-                "labelled files of both to `train` in one folder instead."
-            )
+    if old.has_clips or new.has_clips:
+        return merge_clips(old, new, on_conflict=on_conflict, renames=renames or {})
     moved, known = in_names_of(new, old, renames=renames or {})
     labelled = moved.with_records(record for record in moved.records if is_labelled(record))
     matched = match_pictures(old, labelled)
@@ -88,7 +56,8 @@ class _Joining:
     """Takes the new pictures one after the other."""
 
     def __init__(self, *, old: Dataset, known: frozenset[str], on_conflict: OnConflict, matched_by_name: int) -> None:
-        self.old, self.on_conflict, self.matched_by_name = old, on_conflict, matched_by_name
+        self.old, self.matched_by_name = old, matched_by_name
+        self.on_conflict: OnConflict = on_conflict
         self.names = old.classes or old.skeleton.names
         self.known = np.array([name in known for name in self.names], dtype=bool)
         self.pictures = _by_picture(old.records)
@@ -143,14 +112,7 @@ class _Joining:
         Raises:
             UserError: there are conflicts and nobody said what holds.
         """
-        if self.conflicts and self.on_conflict == "refuse":
-            shown = "\n  ".join(self.conflicts[:_SHOWN])
-            more = f"\n  and {len(self.conflicts) - _SHOWN:,} more" if len(self.conflicts) > _SHOWN else ""
-            count = "1 picture is" if len(self.conflicts) == 1 else f"{len(self.conflicts):,} pictures are"
-            raise UserError(
-                f"{count} labelled differently by both:\n  {shown}{more}\nSay which labels of such a picture hold: "
-                "--on-conflict newer or older. Nothing was written."
-            )
+        require_decided(self.conflicts, self.on_conflict)
         records = [record for records in self.pictures.values() for record in records] + self.new
         return Merged(
             dataset=replace(self.old, records=tuple(records), problems=()),

@@ -12,9 +12,16 @@ from typing import Any
 
 from sightline.errors import UserError
 from sightline.files import is_vacant, new_folder
-from sightline.labelling.merge import Merged
+from sightline.labelling.merged import Merged
 from sightline.labelling.names import parse_renames
-from sightline.predict_files import convert_dataset, convert_to_nearest, find_box_writer, find_writer, is_label_file
+from sightline.predict_files import (
+    convert_clips,
+    convert_dataset,
+    find_writer_for,
+    first_that_holds,
+    is_label_file,
+    nearest_formats,
+)
 from sightline.readers import check_flip_order, read_dataset
 from sightline.records import Dataset
 from sightline.scan import require_clean, scan
@@ -43,25 +50,26 @@ class Done:
 
     def lines(self) -> list[str]:
         """For a terminal."""
-        made = self.merged
+        made, what = self.merged, f"{self.merged.unit}s"
+        whole = "clips" if made.unit == "frame" else what  # what has a name and files of its own
         told = [
-            f"old      {_counted(self.before)}",
-            f"new      {_counted(self.brought)}",
-            f"joined   {_counted(self.after)}: {made.added:,} pictures added, {made.filled:,} labelled further, "
+            f"old      {_counted(self.before, what)}",
+            f"new      {_counted(self.brought, what)}",
+            f"joined   {_counted(self.after, what)}: {made.added:,} {what} added, {made.filled:,} labelled further, "
             f"{made.same:,} labelled alike by both",
         ]
         if made.conflicts:
-            told.append(f"conflict {len(made.conflicts):,} pictures labelled differently, decided as asked:")
+            told.append(f"conflict {len(made.conflicts):,} {what} labelled differently, decided as asked:")
             told += [f"           {text}" for text in made.conflicts[:_SHOWN]]
         if made.unlabelled:
-            told.append(f"left out {made.unlabelled:,} pictures that no person has labelled")
+            told.append(f"left out {made.unlabelled:,} {what} that no person has labelled")
         if made.matched_by_name:
-            told.append(f"note     {made.matched_by_name:,} pictures were known by name and look, their files differ")
+            told.append(f"note     {made.matched_by_name:,} {whole} were known by name and look, their files differ")
         if made.not_known and made.added:
             names = ", ".join(made.not_known[:_SHOWN]) + (", ..." if len(made.not_known) > _SHOWN else "")
             told.append(f"note     the new labels do not speak of {names}: the pictures added have none of these")
         if made.renamed:
-            told.append(f"renamed  {len(made.renamed):,} new pictures whose names other pictures have:")
+            told.append(f"renamed  {len(made.renamed):,} new {whole} whose names other {whole} have:")
             told += [f"           {name} -> {free}" for name, free in list(made.renamed.items())[:_SHOWN]]
         if self.format != self.old_format:
             told.append(f"written as {self.format}, the old data set is {self.old_format}")
@@ -70,12 +78,13 @@ class Done:
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         made = self.merged
+        counted = (f"{made.unit}s", "labels")
         return {
             "labels": str(self.labels),
             "format": self.format,
-            "before": dict(zip(("pictures", "labels"), self.before, strict=True)),
-            "new": dict(zip(("pictures", "labels"), self.brought, strict=True)),
-            "after": dict(zip(("pictures", "labels"), self.after, strict=True)),
+            "before": dict(zip(counted, self.before, strict=True)),
+            "new": dict(zip(counted, self.brought, strict=True)),
+            "after": dict(zip(counted, self.after, strict=True)),
             "added": made.added,
             "filled": made.filled,
             "same": made.same,
@@ -119,12 +128,10 @@ def merged_from_files(
     table = parse_renames(renames)
     before = _read(old, skip_broken=skip_broken, format=old_format)
     if to is not None:  # a wrong name is told before the work is done
-        find_box_writer(to) if before.classes else find_writer(to)
+        find_writer_for(before, to)
     brought = _read(new, skip_broken=skip_broken, format=new_format)
     merged = join(before, brought, table)
-    labels, format = (
-        _write_file(merged.dataset, out, to) if is_label_file(out) else _write_folder(merged.dataset, out, to)
-    )
+    labels, format = _write_file(merged, out, to) if is_label_file(out) else _write_folder(merged, out, to)
     return Done(
         labels=labels,
         format=format,
@@ -144,14 +151,16 @@ def _read(path: Path, *, skip_broken: bool, format: str | None) -> Dataset:
 
 
 def count_labels(dataset: Dataset) -> tuple[int, int]:
-    """How many pictures, and how many labelled points or boxes."""
+    """How many pictures, and how many labelled points or boxes; of clips frames, and those with the point."""
     boxes = sum(len(record.objects) for record in dataset.records if record.objects is not None)
     points = sum(int(record.visible.sum()) for record in dataset.records)
-    return len({record.path for record in dataset.records}), boxes + points
+    pictures = len(dataset) if dataset.has_clips else len({record.path for record in dataset.records})
+    return pictures, boxes + points
 
 
-def _counted(count: tuple[int, int]) -> str:
-    return f"{count[0]:,} pictures, {count[1]:,} labels"
+def _counted(count: tuple[int, int], what: str) -> str:
+    labels = "with the point in sight" if what == "frames" else "labels"
+    return f"{count[0]:,} {what}, {count[1]:,} {labels}"
 
 
 def _require_new(out: Path, given: Sequence[Path]) -> None:
@@ -168,20 +177,21 @@ def _require_new(out: Path, given: Sequence[Path]) -> None:
             raise UserError(f"{out} lies in the data set {root}, which stays as it is. Give a folder elsewhere.")
 
 
-def _write_folder(dataset: Dataset, out: Path, to: str | None) -> tuple[Path, str]:
+def _write_folder(merged: Merged, out: Path, to: str | None) -> tuple[Path, str]:
     """Written aside, and named when it is whole."""
+    formats = nearest_formats(merged.dataset) if to is None else [to]
     with new_folder(out) as aside:
-        labels, format = _converted(dataset, aside, to)
+        labels, format = first_that_holds(formats, aside, write=lambda name: _write(merged, aside, name))
     return out / labels.relative_to(aside), format
 
 
-def _write_file(dataset: Dataset, out: Path, to: str | None) -> tuple[Path, str]:
+def _write_file(merged: Merged, out: Path, to: str | None) -> tuple[Path, str]:
     """One label file; pictures that are not where it looks for them are put there."""
-    format = to or dataset.format
-    return convert_dataset(dataset, out, to=format)[0], format
+    format = to or nearest_formats(merged.dataset)[0]
+    return _write(merged, out, format), format
 
 
-def _converted(dataset: Dataset, folder: Path, to: str | None) -> tuple[Path, str]:
-    if to is None:
-        return convert_to_nearest(dataset, folder)
-    return convert_dataset(dataset, folder, to=to)[0], to
+def _write(merged: Merged, out: Path, format: str) -> Path:
+    if merged.clips:
+        return convert_clips(merged.clips, out, to=format)
+    return convert_dataset(merged.dataset, out, to=format)[0]

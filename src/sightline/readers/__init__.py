@@ -21,11 +21,14 @@ from sightline.readers import (
     deeplabcut,
     deeplabcut_video,
     dlib_xml,
+    frame_hints,
     imm_asf,
     kaggle_csv,
     label_studio,
     label_studio_video,
     landmark_csv,
+    mot,
+    numbered_frames,
     pts,
     shuttle_samples,
     tracknet,
@@ -65,6 +68,8 @@ FORMATS: dict[str, tuple[Detect, Read]] = {
     "cvat_video": (cvat_video.detect, cvat_video.read),
     "label_studio_video": (label_studio_video.detect, label_studio_video.read),
     "deeplabcut_video": (deeplabcut_video.detect, deeplabcut_video.read),
+    "numbered_frames": (numbered_frames.detect, numbered_frames.read),
+    "mot": (mot.detect, mot.read),
     "webdataset": (webdataset.detect, webdataset.read),
 }
 
@@ -73,7 +78,7 @@ _LOOKED_FOR = {
     for module in (
         landmark_csv, kaggle_csv, dlib_xml, pts, imm_asf, deeplabcut, coco_keypoints, yolo_pose,
         coco, voc, yolo, boxes_csv, label_studio, cvat, tracknet, ball_csv, shuttle_samples, cvat_video,
-        label_studio_video, deeplabcut_video, webdataset,
+        label_studio_video, deeplabcut_video, numbered_frames, mot, webdataset,
     )
 }  # fmt: skip
 
@@ -109,6 +114,8 @@ def read_dataset(path: str | Path, *, format: str | None = None) -> Dataset:
         raise UserError(
             f"There is no {path}. Expected a label file or a folder of labels and pictures: check the path."
         )
+    if not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is a device or a pipe. Expected a label file or a folder of labels and pictures.")
     name = detect_format(path) if format is None else format.strip().lower().replace("-", "_")
     if name not in FORMATS:
         raise unknown_name("format", name, FORMATS)
@@ -135,7 +142,8 @@ def detect_format(path: Path) -> str:
         raise UserError(
             f"{path} itself holds no labels, but folders in it do: {inside}. Give the path of one of these."
         )
-    if hint := next((said for nearly in (deeplabcut.nearly, yolo_layout.nearly) if (said := nearly(path))), None):
+    nearly = (deeplabcut.nearly, yolo_layout.nearly, frame_hints.nearly)
+    if hint := next((said for look in nearly if (said := look(path))), None):
         raise UserError(f"{path} holds no labels that can be read: {hint}")
     looked_for = "; ".join(f"{name}: {what}" for name, what in _LOOKED_FOR.items())
     raise UserError(
@@ -159,5 +167,8 @@ def _what_is_there(path: Path) -> str:
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         return (", ".join(names[:8]) + more) or "an empty folder"
     with path.open("rb") as stream:
-        start = stream.read(60).decode("utf-8", errors="replace").split("\n", 1)[0].strip()
+        data = stream.read(60)
+    if b"\0" in data:
+        return f"the file {path.name}, which is no text"
+    start = data.decode("utf-8", errors="replace").split("\n", 1)[0].strip()
     return f"the file {path.name}, which starts with '{start}'" if start else f"the file {path.name}, which is empty"

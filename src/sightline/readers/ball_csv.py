@@ -10,6 +10,7 @@ In: a CSV or its folder. Out: a Dataset of clips. Next: shuttle_samples.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,8 @@ FORMAT = "ball_csv"
 LOOKED_FOR = "a CSV with clip, frame, file, visibility, x, y (frames of clips as pictures)"
 
 _NEEDED = ("clip", "frame", "file", "visibility", "x", "y")
-_KNOWN = (*_NEEDED, "source", "instance", "split", "w", "h", "width", "height")
+_SPELLED = {"visible": "visibility", "vis": "visibility", "filename": "file", "file_name": "file", "": "index"}
+_KNOWN = (*_NEEDED, "index", "source", "instance", "split", "w", "h", "width", "height")
 _ALONE = "synthetic"
 
 
@@ -59,11 +61,13 @@ def read(path: Path) -> Dataset:
     root = file.parent
     findings = Findings()
     rows = read_table(file)
-    columns = {cell.lower(): position for position, cell in enumerate(rows[0].cells)}
+    columns = {name: position for position, name in enumerate(_names(rows[0].cells))}
     where = place(file, root)
-    if ignored := [cell for cell in rows[0].cells if cell and cell.lower() not in _KNOWN]:
+    if ignored := [name for name in columns if name not in _KNOWN]:
         findings.note("columns-ignored", where, f"nothing is made of the columns {', '.join(ignored)}")
-    clips = _clips(rows[1:], columns=columns, where=where, pictures=Pictures(root), findings=findings)
+    clips = _clips(
+        rows[1:], columns=columns, width=len(rows[0].cells), where=where, pictures=Pictures(root), findings=findings
+    )
     drafts = [
         ClipDraft(
             name=name,
@@ -84,12 +88,17 @@ def _files(path: Path) -> list[Path]:
         if file.suffix.lower() == ".csv"
         and not file.name.startswith(".")
         and file.is_file()
-        and set(_NEEDED) <= {cell.lower() for cell in read_header(file)}
+        and set(_NEEDED) <= set(_names(read_header(file)))
     ]
 
 
+def _names(header: Sequence[str]) -> list[str]:
+    """How columns are known, whatever their letter case."""
+    return [_SPELLED.get(cell.lower(), cell.lower()) for cell in header]
+
+
 def _clips(
-    rows: Sequence[Row], *, columns: dict[str, int], where: str, pictures: Pictures, findings: Findings
+    rows: Sequence[Row], *, columns: dict[str, int], width: int, where: str, pictures: Pictures, findings: Findings
 ) -> dict[str, _Clip]:
     clips: dict[str, _Clip] = {}
     instances: dict[tuple[str, int], str] = {}
@@ -97,8 +106,8 @@ def _clips(
     for row in rows:
         source = f"{where}:{row.line}"
         try:
-            if len(row.cells) != len(columns):
-                raise LabelError("row-length", f"{len(row.cells)} cells, but the header has {len(columns)}")
+            if len(row.cells) != width:
+                raise LabelError("row-length", f"{len(row.cells)} cells, but the header has {width}")
             cells = {name: row.cells[position] for name, position in columns.items()}
             label = _label(cells, source=source)
             name = _clip_name(cells)
@@ -128,7 +137,8 @@ def _clip_name(cells: dict[str, str]) -> str:
 
 
 def _label(cells: dict[str, str], *, source: str) -> FrameLabel:
-    if not cells["frame"].isdigit():
+    digits = re.fullmatch(r"(\d+)(?:\.0*)?", cells["frame"])
+    if digits is None:
         raise LabelError("row-unreadable", f"the frame is '{cells['frame']}', expected a whole number from 0 on")
     try:
         flag = number(cells["visibility"])
@@ -137,4 +147,4 @@ def _label(cells: dict[str, str], *, source: str) -> FrameLabel:
         shown = ", ".join(cells[name] for name in ("visibility", "x", "y"))
         raise LabelError("row-unreadable", f"visibility, x and y are ({shown}), expected numbers") from None
     split = cells.get("split", "").lower() or None
-    return FrameLabel(number=int(cells["frame"]), xy=xy, source=source, split=split)
+    return FrameLabel(number=int(digits.group(1)), xy=xy, source=source, split=split)

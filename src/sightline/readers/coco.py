@@ -20,7 +20,7 @@ from pathlib import Path
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.assemble_boxes import BoxDraft, Fault, RawBox, are_fractions, assemble_boxes
-from sightline.readers.coco_layout import LISTS, coco_files, key_of, root_of_labels, whole
+from sightline.readers.coco_layout import LISTS, coco_files, key_of, report_cut_off, root_of_labels, whole
 from sightline.readers.json_stream import Entry, json_files, read_lists
 from sightline.readers.pictures import Pictures, finder_of
 from sightline.readers.texts import files_with_parts, is_finite
@@ -90,6 +90,7 @@ def read(path: Path) -> Dataset:
         finder = finder_of(file, root=root)
         reading = _File(names=categories.names, split=split, where=where, finder=finder, findings=findings, used=used)
         drafts += reading.drafts(data)
+    report_cut_off(path, root=root, findings=findings)
     where = ", ".join(place(file, root) for file in files)
     classes, class_ids = categories.classes(used, findings=findings, where=where)
     return assemble_boxes(

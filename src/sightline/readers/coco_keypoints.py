@@ -19,7 +19,7 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.geometry import Box, index_to_continuous
 from sightline.readers.assemble import Draft, Findings, LabelError, assemble, numbered_skeleton, place
-from sightline.readers.coco_layout import LISTS, coco_files, key_of, root_of_labels, whole
+from sightline.readers.coco_layout import LISTS, coco_files, key_of, report_cut_off, root_of_labels, whole
 from sightline.readers.json_stream import Entry, json_files, read_lists
 from sightline.readers.pictures import Pictures, finder_of
 from sightline.readers.texts import files_with_parts, is_finite
@@ -62,6 +62,7 @@ def read(path: Path) -> Dataset:
         found = _drafts(data, count=len(skeletons[-1]), where=where, findings=findings)
         finder = finder_of(file, root=root)
         drafts += [replace(draft, split=split, path=finder.find(draft.name)) for draft in found]
+    report_cut_off(path, root=root, findings=findings)
     read_files = {file for file, _ in chosen}
     return assemble(
         drafts,

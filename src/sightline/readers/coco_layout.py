@@ -11,7 +11,8 @@ import mmap
 import re
 from pathlib import Path
 
-from sightline.readers.json_stream import json_files, mentions
+from sightline.readers.assemble import Findings, place
+from sightline.readers.json_stream import ends_well, json_files, mentions
 from sightline.readers.pictures import LABEL_FOLDERS
 from sightline.readers.texts import part_folders
 
@@ -24,17 +25,28 @@ _HAS_POINTS = re.compile(rb'"keypoints"(?!\s*:\s*(\[\s*\]|null))')
 
 def coco_files(path: Path, *, has_keypoints: bool) -> list[Path]:
     """The COCO JSONs with or without key points: the path itself, or those in the first known place with some."""
-    if not path.is_dir():
-        places = [[path] if path.suffix.lower() == ".json" and path.is_file() else []]
-    else:
-        below = [sub for sub in sorted(path.iterdir()) if sub.is_dir()]
-        labels = [file for sub in below if sub.name.lower() in LABEL_FOLDERS for file in json_files(sub)]
-        parts = [file for sub in part_folders(path) for file in json_files(sub)]
-        places = [json_files(path), labels, parts]
-    for files in places:
+    for files in _places(path):
         if found := [file for file in files if _is_wanted(file, has_keypoints=has_keypoints)]:
             return found
     return []
+
+
+def report_cut_off(path: Path, *, root: Path, findings: Findings) -> None:
+    """Tell of JSONs beside those that are read which end in the middle: what they held is missing."""
+    for file in (file for files in _places(path) for file in files):
+        if not ends_well(file):
+            message = "is no whole JSON, so its labels are missing: copy or export it again, or remove it"
+            findings.error("label-unreadable", place(file, root), message)
+
+
+def _places(path: Path) -> list[list[Path]]:
+    """The JSONs of each place where COCO files may lie."""
+    if not path.is_dir():
+        return [[path] if path.suffix.lower() == ".json" and path.is_file() else []]
+    below = [sub for sub in sorted(path.iterdir()) if sub.is_dir()]
+    labels = [file for sub in below if sub.name.lower() in LABEL_FOLDERS for file in json_files(sub)]
+    parts = [file for sub in part_folders(path) for file in json_files(sub)]
+    return [json_files(path), labels, parts]
 
 
 def _is_wanted(file: Path, *, has_keypoints: bool) -> bool:
@@ -46,7 +58,8 @@ def _is_wanted(file: Path, *, has_keypoints: bool) -> bool:
 def _holds_keypoints(file: Path) -> bool:
     """Whether there is a list of key points that is not empty, wherever in a JSON."""
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _HAS_POINTS.search(data) is not None
+        is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        return _HAS_POINTS.search(data[:].decode("utf-16", errors="ignore").encode() if is_utf16 else data) is not None
 
 
 def root_of_labels(path: Path) -> Path:

@@ -1,12 +1,12 @@
-"""CVAT for video 1.1: one XML with `track` and in it a `points` of one point, or a `box`, for key frames.
+"""CVAT for video 1.1: one XML with `track` and in it a shape for each key frame.
 
-Convention of the format: continuous pixels from edge to edge; of a box the middle is taken. `outside="1"` is not
-visible, from that frame on to the next; `occluded` is visible. Between key frames places are interpolated. Frames
-without a visible track are labelled as not visible, from the job's first frame to its last (`start_frame`,
-`stop_frame`, `frame_filter` of `meta`). The video is the one that `source` names, or the one of the XML's name, or
-the only one in the folder; or there is a folder of numbered frames, such as `images`. Of a project each task is a
-clip of its own; its video is the one of the task's name, where there is no `source`. One kind of object: tracks of
-one label.
+A shape is `points` or a `skeleton` of one point, or a `box`. Convention of the format: continuous pixels from edge to
+edge; of a box the middle is taken. `outside="1"` is not visible, from that frame on to the next; `occluded` is visible.
+Between key frames places are interpolated. Frames without a visible track are labelled as not visible, from the job's
+first frame to its last (`start_frame`, `stop_frame`, `frame_filter` of `meta`). The video is the one that `source`
+names, or the one of the XML's name, or the only one in the folder; or there is a folder of numbered frames, such as
+`images`. Of a project each task is a clip of its own; its video is the one of the task's name, where there is no
+`source`. An export of single images of a video, without the pictures, is read too. One kind of object: of one label.
 In: an XML or its folder. Out: a Dataset of clips. Next: label_studio_video.py
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.clip_assemble import ClipDraft, Place, assemble_clips
+from sightline.readers.cvat_frames import as_tracks, is_of_frames
 from sightline.readers.footage import Footage, find_footage, footage_of, only, videos_named
 from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
 from sightline.readers.texts import is_finite, number, read_start, split_of_name
@@ -32,7 +33,7 @@ from sightline.video.library import VideoError
 FORMAT = "cvat_video"
 LOOKED_FOR = "an XML with <annotations> and <track label=...> of points or boxes (CVAT for video 1.1)"
 
-_SHAPES = ("points", "box")
+_SHAPES = ("points", "box", "skeleton")
 _EDGES = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -57,8 +58,9 @@ def read(path: Path) -> Dataset:
     names: dict[str, str] = {}
     for file in files:
         where = place(file, root)
-        nodes = read_nodes(file, {"meta", "track"})
+        nodes = read_nodes(file, {"meta", "track", "image"})
         tracks = [node for node in nodes if node.tag == "track"]
+        tracks = tracks or as_tracks([node for node in nodes if node.tag == "image"])
         for track in tracks:
             names.setdefault(track.attributes.get("label", "").strip(), f"{where}:{track.line}")
         for task in _tasks(file, nodes, tracks):
@@ -68,22 +70,28 @@ def read(path: Path) -> Dataset:
     if len(names) > 1:
         found = ", ".join(f"'{name}' ({where})" for name, where in sorted(names.items()))
         raise UserError(
-            f"{root} holds tracks of several labels: {found}. Expected one kind of object through video: export the "
-            "tracks of one label."
+            f"{root} holds tracks of several labels: {found}. Expected one kind of object through video: leave only "
+            "the <track> elements of one label in it, or delete the others in CVAT and export again."
         )
     skeleton = Skeleton(names=(next(iter(names), "") or "point",))
     return assemble_clips(drafts, root=root, format=FORMAT, findings=findings, skeleton=skeleton)
 
 
 def _files(path: Path) -> list[Path]:
-    """The XML files of this format: the path itself, or those directly in it."""
-    files = xml_files(path) if path.is_dir() else [path] if path.suffix.lower() == ".xml" else []
-    return [file for file in files if "<annotations" in read_start(file) and _has_tracks(file)]
+    """The XML files of this format: the path itself, those directly in it, or those in the folders in it."""
+    if not path.is_dir():
+        return [path] if path.suffix.lower() == ".xml" and _is_of_tracks(path) else []
+    below = (file for folder in sorted(path.iterdir()) for file in xml_files(folder))
+    return [file for file in xml_files(path) if _is_of_tracks(file)] or [file for file in below if _is_of_tracks(file)]
 
 
-def _has_tracks(file: Path) -> bool:
+def _is_of_tracks(file: Path) -> bool:
+    if "<annotations" not in read_start(file):
+        return False
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(b"<track ") >= 0
+        if data.find(b"<track ") >= 0:
+            return True
+    return is_of_frames(file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +126,11 @@ def _clip(task: _Task, *, where: str, root: Path, findings: Findings) -> ClipDra
     """The clip of a task; None, with an error, where its frames cannot be found or read."""
     file, meta, tracks = task.file, task.meta, task.tracks
     source = _text(meta, "source") or task.name
-    found = only(videos_named(root, source)) if source else None
+    found = only(videos_named(file.parent, source)) or only(videos_named(root, source)) if source else None
     if found is None:
-        found = find_footage(file, [task.name or file.stem])
+        found = find_footage(
+            file, [*dict.fromkeys(name for name in (Path(source).stem, task.name or file.stem) if name)]
+        )
     if found is None and not task.name:  # an export with pictures has all frames in images/
         folder = file.parent / "images"
         found = folder if folder.is_dir() and numbered_pictures(folder) else None
@@ -211,6 +221,12 @@ def _keyframes(track: Node, *, where: str, findings: Findings) -> list[Keyframe]
 
 
 def _keyframe(node: Node) -> Keyframe:
+    if node.tag == "skeleton":
+        points = list(node.all("points"))
+        if len(points) != 1:
+            raise LabelError("point-count", f"a <skeleton> of {len(points)} points; expected one")
+        attributes = {**node.attributes, **points[0].attributes}
+        node = Node(tag="points", attributes=attributes, line=node.line)
     text = node.attributes.get("frame", "")
     if not text.isdigit():
         raise LabelError("row-unreadable", f"frame is '{text}', expected a whole number from 0 on")

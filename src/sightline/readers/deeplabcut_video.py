@@ -3,7 +3,7 @@
 `labeled-data/VIDEO/imgNNN.png` is frame NNN of `videos/VIDEO.mp4`: the labels become a data set of clips whose
 frames, and the three before each, are read from the video. A clip has one point: the first body part that
 `config.yaml` lists. Body parts without a label in a frame are not visible there. A video of another size than
-the pictures (it was cropped) is an error. In: as `deeplabcut`. Out: a Dataset of clips. Next: ../splits.py
+the pictures (it was cropped) is an error. In: as `deeplabcut`. Out: a Dataset of clips. Next: numbered_frames.py
 """
 
 from __future__ import annotations

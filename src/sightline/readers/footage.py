@@ -15,7 +15,7 @@ from sightline.video.library import VIDEO_SUFFIXES, is_video, list_videos
 from sightline.video.probe import VideoInfo, probe
 
 # Where collections keep footage whose labels lie in a folder beside.
-_VIDEO_FOLDERS = ("video", "videos")
+_VIDEO_FOLDERS = ("video", "videos", "rally_video", "clips")
 _FRAME_FOLDERS = ("frame", "frames", "images")
 
 
@@ -78,8 +78,9 @@ def footage_of(path: Path) -> Footage:
 def find_footage(labels: Path, stems: Sequence[str]) -> Path | None:
     """The video or folder of pictures that belongs to a label file, by the names it may have.
 
-    Looked for in turn beside the label file, in its folder's neighbours `video`, `videos`, `frame`, `frames`,
-    `images`, and at last a video that is the only one in the folder of a label file that is the only one too.
+    Looked for in turn beside the label file, in its folder's neighbours and its own folders `video`, `videos`,
+    `frame`, `frames`, `images`, and beside its folder. At last, of a label file that is the only one in its folder, a
+    video that is the only one too, the folders `frame`, `frames`, `images` themselves, or the pictures beside it.
     """
     beside = labels.parent
     for stem in stems:
@@ -87,6 +88,7 @@ def find_footage(labels: Path, stems: Sequence[str]) -> Path | None:
             beside,
             *(beside.parent / name for name in _VIDEO_FOLDERS),
             *(beside / n for n in _VIDEO_FOLDERS),
+            beside.parent,
         ):
             if (found := _video_of_stem(folder, stem)) is not None:
                 return found
@@ -94,9 +96,31 @@ def find_footage(labels: Path, stems: Sequence[str]) -> Path | None:
         for folder in (folder / stem for folder in folders):
             if folder.is_dir() and numbered_pictures(folder):
                 return folder
-    videos = videos_in(beside)
     same_kind = [path for path in beside.iterdir() if path.suffix == labels.suffix and not path.name.startswith(".")]
-    return videos[0] if len(videos) == len(same_kind) == 1 else None
+    if len(same_kind) != 1:
+        return None
+    near = [beside.parent / name for name in _FRAME_FOLDERS]
+    plain = (*(beside / name for name in _FRAME_FOLDERS), beside, *near)
+    return only(videos_in(beside)) or next((path for path in plain if path.is_dir() and numbered_pictures(path)), None)
+
+
+def number_shift(numbers: Sequence[int], footage: Footage, *, is_from_zero: bool = False) -> int:
+    """What makes frame numbers of labels those of the footage: 0 where they fit as they are, or where nothing fits.
+
+    Labels from 0 on of pictures that begin with another number are counted from the first picture, as videos are.
+    Labels from 1 to exactly the number of frames, whose last one would lack its frame, were counted from 1.
+
+    Args:
+        numbers: of the labels.
+        footage: the frames.
+        is_from_zero: the numbers are known to count from the first frame.
+    """
+    if not numbers:
+        return 0
+    lowest, highest = min(numbers), max(numbers)
+    if is_from_zero or (lowest < footage.first and highest < footage.end - footage.first):
+        return footage.first
+    return -1 if lowest == 1 and highest == footage.end and footage.first == 0 else 0
 
 
 def videos_in(folder: Path) -> list[Path]:

@@ -36,7 +36,22 @@ def mentions(path: Path, *names: str) -> bool:
             if path.stat().st_size == 0:
                 return False
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return all(data.find(f'"{name}"'.encode()) >= 0 for name in names)
+                encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(data[:2], "utf-8")
+                return all(data.find(f'"{name}"'.encode(encoding)) >= 0 for name in names)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
+
+
+def ends_well(path: Path) -> bool:
+    """Whether a file ends as JSON objects and lists do; one that was cut off does not.
+
+    Raises:
+        UserError: the file cannot be opened.
+    """
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - CHUNK))
+            return stream.read().rstrip(b" \t\r\n\0").endswith((b"}", b"]"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
 

@@ -1,10 +1,11 @@
-"""Label Studio: the JSON of an export with tracks through video (`videorectangle`, key frames in a `sequence`).
+"""Label Studio: the JSON or JSON-MIN of an export with tracks through video.
 
-Convention of the format: percent of the frame from edge to edge; frames are counted from 1. Of a rectangle the
-middle is taken; a key frame without width and height is a point. Between key frames places are interpolated;
-a key frame with `enabled: false` is the last one in which the object is visible, until the next key frame.
-Frames without a visible track are labelled as not visible. Videos are looked for by name below the JSON's
-folder, without what the server puts before it. One kind of object: regions of one label.
+Its regions are `videorectangle`s with key frames in a `sequence`. Convention of the format: percent of the frame from
+edge to edge; frames are counted from 1. Of a rectangle the middle is taken; a key frame without width and height is a
+point. Between key frames places are interpolated; a key frame with `enabled: false` is the last one in which the
+object is visible, until the next key frame. Frames without a visible track are labelled as not visible. Videos are
+looked for by name below the JSON's folder, without what the server puts before it. One kind of object: regions of one
+label.
 In: a JSON or its folder. Out: a Dataset of clips. Next: deeplabcut_video.py
 """
 
@@ -18,8 +19,9 @@ from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
 from sightline.readers.clip_assemble import ClipDraft, assemble_clips
 from sightline.readers.footage import Footage, footage_of_video, only, videos_named
-from sightline.readers.json_stream import Entry, json_files, mentions, read_items
+from sightline.readers.json_stream import Entry, json_files, mentions
 from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
+from sightline.readers.label_studio_entries import entries_of
 from sightline.readers.pictures import UPLOAD_PREFIX
 from sightline.readers.texts import is_finite
 from sightline.records import Dataset, Skeleton
@@ -27,6 +29,9 @@ from sightline.video.library import VIDEO_SUFFIXES, VideoError
 
 FORMAT = "label_studio_video"
 LOOKED_FOR = "a JSON of tasks with a video and key frames in a sequence (Label Studio export)"
+
+# Names that a JSON of this format has beside "sequence": that of the tasks, or JSON-MIN.
+_TOLD_BY = (("data", "video"), ("data", "videorectangle"), ("annotation_id", "framesCount"))
 
 
 def detect(path: Path) -> bool:
@@ -49,8 +54,7 @@ def read(path: Path) -> Dataset:
     drafts: dict[str, ClipDraft] = {}
     names: dict[str, str] = {}
     for file in files:
-        for index, task in enumerate(read_items(file, or_one=True)):
-            source = f"{place(file, root)}:task {task.get('id', index + 1)}"
+        for source, task in entries_of(file, where=place(file, root)):
             draft = _clip(task, source=source, root=root, names=names, findings=findings)
             if draft is None:
                 continue
@@ -74,7 +78,7 @@ def read(path: Path) -> Dataset:
 def _files(path: Path) -> list[Path]:
     """The JSONs of this format: the path itself, or those directly in it."""
     files = json_files(path) if path.is_dir() else [path] if path.suffix.lower() == ".json" else []
-    return [file for file in files if mentions(file, "data", "video", "sequence")]
+    return [file for file in files if any(mentions(file, "sequence", *names) for names in _TOLD_BY)]
 
 
 def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findings: Findings) -> ClipDraft | None:

@@ -56,7 +56,7 @@ class Pictures:
         return next((found for other in _other_spellings(clean) if (found := self._find(other)) is not None), None)
 
     def _find(self, clean: PurePosixPath) -> Path | None:
-        if clean.is_absolute() and Path(clean).is_file():
+        if clean.is_absolute() and os.path.isfile(clean):  # not Path's, which fails on names that no file can have
             # Below the root it must be the path that a relative name gives, to be known as a double.
             root = self.root.absolute()
             return _normal(self.root / Path(clean).relative_to(root)) if clean.is_relative_to(root) else Path(clean)
@@ -97,7 +97,7 @@ class Pictures:
     def _in_folder(self, folder: Path, name: str) -> Path | None:
         """The file of that name in a folder: exactly, or else but for the letter case."""
         exact = folder / name
-        if exact.is_file():
+        if os.path.isfile(exact):
             # `..` in a name must not give one picture two paths, and so two records.
             return _normal(exact)
         return self._listing(folder).get(name.lower())
@@ -105,7 +105,7 @@ class Pictures:
     def _listing(self, folder: Path) -> dict[str, Path]:
         """The files of a folder by lower-case name, read from the disk once."""
         if folder not in self._listed:
-            files = sorted(folder.iterdir()) if folder.is_dir() else []
+            files = sorted(folder.iterdir()) if os.path.isdir(folder) else []
             self._listed[folder] = {path.name.lower(): path for path in files if path.is_file()}
         return self._listed[folder]
 

@@ -1,60 +1,58 @@
-"""TrackNet: a CSV of one row a frame, beside a video or a folder of numbered frames.
+"""TrackNet and other tables of frames: a CSV of one row a frame, beside a video or a folder of numbered frames.
 
 `Frame,Visibility,X,Y` in any order and letter case (TrackNetV2 and V3; the video has the CSV's name, perhaps
 without `_ball`, beside it or in `../video`; or frames in `../frame/NAME`), `frame_num,x,y,visible` with fractions,
-or the first TrackNet's `Label.csv` among numbered pictures: `file name,visibility,x-coordinate,y-coordinate,status`.
-Convention of the format: frames are numbered from 0; X and Y are pixel-index coordinates (the centre of the first
-pixel is 0), turned into continuous ones; where no number is above 1 they are fractions from edge to edge.
-Visibility 0 is not visible, and so is 3 (occluded, in `Label.csv`); 1 and 2 (hard to see) are visible. Of a video
-that is labelled in a folder `corrected_csv` too, that one counts. Folders named train, val and test are the parts of
-the data. In: a CSV or a folder of many. Out: a Dataset of clips.
-Next: ball_csv.py
+`frame,ball_x,ball_y`, what `sightline track` writes, or the first TrackNet's `Label.csv` among numbered pictures:
+`file name,visibility,x-coordinate,y-coordinate,status`. One CSV may be of many videos, which a column `video` or
+`clip` names. Convention of the format: frames are numbered from 0 (or from 1, or as the pictures are, where only that
+fits all of them); X and Y are pixel-index coordinates (the centre of the first pixel is 0), turned
+into continuous ones; where no number is above 1 they are fractions from edge to edge.
+Visibility 0 is not visible, and so is 3 (occluded, in `Label.csv`); 1 and 2 (hard to see) are visible. Without such a
+column a row without a place (blank, negative, or 0, 0) is not visible. Of a video that is labelled in a folder
+`corrected_csv` too, that one counts. Folders named train, val and test are the parts of the data.
+In: a CSV or a folder of many. Out: a Dataset of clips. Next: ball_csv.py
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sightline.errors import UserError
 from sightline.geometry import index_to_continuous
+from sightline.images import IMAGE_SUFFIXES
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, FrameLabel, assemble_clips
-from sightline.readers.footage import find_footage, footage_of
+from sightline.readers.clip_assemble import ClipDraft, FrameLabel, Place, assemble_clips
+from sightline.readers.footage import find_footage, footage_of, number_shift, only, videos_named
+from sightline.readers.frame_header import FrameColumns, understand_frames
 from sightline.readers.texts import Row, is_finite, number, part_of_name, read_header, read_table
 from sightline.records import Dataset
 from sightline.video.folder_source import numbered_pictures
 from sightline.video.library import VideoError
 
 FORMAT = "tracknet"
-LOOKED_FOR = "a CSV with Frame, Visibility, X, Y (TrackNet), beside a video or a folder of frames"
+LOOKED_FOR = "a CSV with Frame, X, Y and perhaps Visibility (TrackNet), beside a video or a folder of frames"
 
-_FRAME = ("frame", "frame_num", "frame_number", "frame_no", "frame_id", "frame_index", "framenum")
-_VISIBLE = ("visibility", "visible", "vis")
-_X, _Y = ("x", "x_coordinate", "x_coord"), ("y", "y_coordinate", "y_coord")
-_PICTURE = ("file_name", "file", "filename")
-_REMARKS = ("status", "time", "inpaint_mask")
-_DEPTHS = ("*.csv", "*/*.csv", "*/*/*.csv", "*/*/*/*.csv")
+_DEPTHS = ("*.[ct]sv", "*/*.[ct]sv", "*/*/*.[ct]sv", "*/*/*/*.[ct]sv")
+_SUFFIXES = (".csv", ".tsv", ".txt")
 _ENDINGS = re.compile(r"[_-](ball|labels?|track|predict|shuttle)$", re.IGNORECASE)
 _OCCLUDED = 3
 _CORRECTED = "corrected"
+_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Columns:
-    """Positions of columns; `frame` holds names of pictures where `is_named`."""
+class _Line:
+    """One row: the place as it is written, how visible it is said to be, the clip, and whether it names a picture."""
 
-    frame: int
-    visible: int
-    x: int
-    y: int
+    label: FrameLabel
+    flag: float
+    clip: str
     is_named: bool
-    ignored: tuple[str, ...]
-    count: int
 
 
 def detect(path: Path) -> bool:
@@ -69,7 +67,7 @@ def read(path: Path) -> Dataset:
         UserError: there is none, or some hold fractions and some pixels.
         MissingExtra: a clip is a video, and PyAV is not installed.
     """
-    files = _files(path)
+    files = _files(path) or _files(path, named=True)
     if not files:
         raise UserError(f"{path} is not what '{FORMAT}' reads. Expected {LOOKED_FOR}.")
     root = path if path.is_dir() else path.parent
@@ -79,17 +77,27 @@ def read(path: Path) -> Dataset:
     for file in files:
         where = place(file, root)
         rows = read_table(file)
-        columns = _understand(rows[0].cells)
+        columns = understand_frames(rows[0].cells, named=True)
         assert columns is not None, file
         if columns.ignored:
             findings.note("columns-ignored", where, f"nothing is made of the columns {', '.join(columns.ignored)}")
-        labels = _labels(rows[1:], columns=columns, where=where, findings=findings)
-        places = [label.xy for label in labels if label.xy is not None and is_finite(label.xy)]
-        if places:
-            fractions.setdefault(_are_fractions(places), where)
-        draft = _clip(file, labels, root=root, columns=columns, findings=findings)
-        if draft is not None:
-            drafts.append(draft)
+        lines = _lines(rows[1:], columns=columns, where=where, findings=findings)
+        by_clip: dict[str, list[_Line]] = {} if lines else {"": []}
+        for line in lines:
+            by_clip.setdefault(line.clip, []).append(line)
+        for name, its_lines in by_clip.items():
+            labels = _labels(its_lines, columns=columns, where=where, findings=findings)
+            places = [label.xy for label in labels if label.xy is not None and is_finite(label.xy)]
+            are_fractions = not columns.is_own and _are_fractions(places)
+            if places:
+                fractions.setdefault(are_fractions, where)
+            if not (are_fractions or columns.is_own):
+                labels = [_in_pixels(label) for label in labels]
+            draft = _clip(file, labels, clip=name, root=root, columns=columns, findings=findings)
+            if draft is not None and not any(line.is_named for line in its_lines):
+                draft = _renumbered(draft, columns=columns, findings=findings)
+            if draft is not None:
+                drafts.append(draft)
     if len(fractions) == 2:
         raise UserError(
             f"{root} mixes positions in pixels ({fractions[False]}) with fractions of the frame ({fractions[True]}). "
@@ -100,8 +108,6 @@ def read(path: Path) -> Dataset:
     if are_fractions:
         message = "no number is above 1: positions are taken for fractions of the frame"
         findings.note("fractions-assumed", fractions[True], message)
-    else:
-        drafts = [_in_pixels(draft) for draft in drafts]
     return assemble_clips(drafts, root=root, format=FORMAT, findings=findings, fractions=are_fractions)
 
 
@@ -124,94 +130,98 @@ def _each_footage_once(drafts: Sequence[ClipDraft], *, findings: Findings) -> li
     return list(kept.values())
 
 
-def _files(path: Path, *, first_only: bool = False) -> list[Path]:
-    """The CSVs of this format."""
+def _files(path: Path, *, first_only: bool = False, named: bool = False) -> list[Path]:
+    """The CSVs of this format; `named` as in `understand_frames`."""
     candidates = (file for depth in _DEPTHS for file in sorted(path.glob(depth))) if path.is_dir() else iter([path])
     found = []
     for file in candidates:
-        is_csv = file.suffix.lower() == ".csv" and not file.name.startswith(".") and file.is_file()
-        if is_csv and _understand(read_header(file)) is not None:
+        is_csv = file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
+        if is_csv and understand_frames(read_header(file), named=named) is not None:
             found.append(file)
             if first_only:
                 break
     return found
 
 
-def _understand(header: Sequence[str]) -> _Columns | None:
-    """Tell the columns of a header; None where it is not of this format."""
-    cells = [re.sub(r"[ -]+", "_", cell.strip().lower()) for cell in header]
-    where = {cell: position for position, cell in reversed(list(enumerate(cells)))}
-
-    def first(names: Sequence[str]) -> int | None:
-        return next((where[name] for name in names if name in where), None)
-
-    frame, visible, x, y, picture = first(_FRAME), first(_VISIBLE), first(_X), first(_Y), first(_PICTURE)
-    if visible is None or x is None or y is None or (frame is None) == (picture is None):
-        return None
-    # `file,x,y,visible` with other spellings is a CSV of landmarks, not of frames.
-    if frame is None and cells[x] != "x_coordinate":
-        return None
-    index = frame if frame is not None else picture
-    assert index is not None
-    used = {index, visible, x, y}
-    ignored = tuple(
-        cell for i, cell in enumerate(header) if i not in used and cells[i] not in _REMARKS and cell.strip()
-    )
-    return _Columns(frame=index, visible=visible, x=x, y=y, is_named=frame is None, ignored=ignored, count=len(header))
-
-
-def _labels(rows: Sequence[Row], *, columns: _Columns, where: str, findings: Findings) -> list[FrameLabel]:
+def _lines(rows: Sequence[Row], *, columns: FrameColumns, where: str, findings: Findings) -> list[_Line]:
     """The rows that can be understood, as they stand in the file; the others become errors."""
-    read_rows: list[tuple[FrameLabel, float]] = []
+    found: list[_Line] = []
     for row in rows:
         source = f"{where}:{row.line}"
         try:
-            read_rows.append(_label(row, columns=columns, source=source))
+            found.append(_line(row, columns=columns, source=source))
         except LabelError as bad:
             findings.error(bad.id, source, str(bad))
-    flags = [flag for _, flag in read_rows]
-    placed = [label for label, _ in read_rows if label.xy is not None and any(label.xy) and is_finite(label.xy)]
-    if read_rows and placed and not any(flags):
+    return found
+
+
+def _labels(lines: Sequence[_Line], *, columns: FrameColumns, where: str, findings: Findings) -> list[FrameLabel]:
+    """The labels of one clip, without the places that are said not to be visible."""
+    placed = [line.label for line in lines if line.label.xy is not None and _is_place(line.label.xy)]
+    if columns.visible is None:
+        message = "no column says whether the point is visible: it is where there is a place other than (0, 0)"
+        findings.note("visibility-assumed", where, message)
+        return _only(placed, lines)
+    if placed and not any(line.flag for line in lines):
         message = (
-            f"the visibility column is 0 in all {len(read_rows)} rows, but {len(placed)} have a place: the column "
+            f"the visibility column is 0 in all {len(lines)} rows, but {len(placed)} have a place: the column "
             "seems unused. Rows with a place other than (0, 0) are taken for visible"
         )
         findings.warning("visibility-unused", where, message)
-        kept = {id(label) for label in placed}
-        return [label if id(label) in kept else _hidden(label) for label, _ in read_rows]
-    if occluded := sum(flag == _OCCLUDED for flag in flags):
+        return _only(placed, lines)
+    if occluded := sum(line.flag == _OCCLUDED for line in lines):
         message = f"{occluded} frames have visibility 3, an occluded ball; they are taken for not visible"
         findings.note("occluded-hidden", where, message)
     labels = []
-    for label, flag in read_rows:
-        if flag in (0, _OCCLUDED):
-            labels.append(_hidden(label))
-        elif label.xy is None:
-            message = f"frame {label.number} is said to be visible but has no place"
-            findings.error("point-incomplete", label.source, message)
+    for line in lines:
+        if line.flag in (0, _OCCLUDED):
+            labels.append(_hidden(line.label))
+        elif line.label.xy is None:
+            message = f"frame {line.label.number} is said to be visible but has no place"
+            findings.error("point-incomplete", line.label.source, message)
         else:
-            labels.append(label)
+            labels.append(line.label)
     return labels
 
 
-def _label(row: Row, *, columns: _Columns, source: str) -> tuple[FrameLabel, float]:
-    """One row with the place as it is written, and its visibility."""
+def _only(placed: Sequence[FrameLabel], lines: Sequence[_Line]) -> list[FrameLabel]:
+    """The labels of all lines, visible where they are among `placed`."""
+    kept = {id(label) for label in placed}
+    return [line.label if id(line.label) in kept else _hidden(line.label) for line in lines]
+
+
+def _is_place(xy: Place) -> bool:
+    """Whether it is a place at all: not (0, 0), (-1, -1) or NaN, which stand for none."""
+    return is_finite(xy) and any(xy) and max(xy) >= 0
+
+
+def _line(row: Row, *, columns: FrameColumns, source: str) -> _Line:
     if len(row.cells) < columns.count or any(row.cells[columns.count :]):
         raise LabelError("row-length", f"{len(row.cells)} cells, but the header has {columns.count}")
     name = row.cells[columns.frame]
-    digits = re.search(r"(\d+)\D*$", Path(name).stem) if columns.is_named else re.fullmatch(r"(\d+)(?:\.0*)?", name)
+    is_named = columns.is_named or Path(name).suffix.lower() in IMAGE_SUFFIXES
+    digits = re.search(r"(\d+)\D*$", Path(name).stem) if is_named else re.fullmatch(r"(\d+)(?:\.0*)?", name)
     if digits is None:
         raise LabelError("row-unreadable", f"the frame is '{name}', expected a whole number from 0 on")
     x, y = row.cells[columns.x], row.cells[columns.y]
     try:
-        flag = number(row.cells[columns.visible])
         xy = (number(x), number(y)) if x and y else None
+        flag = 0.0 if columns.visible is None else _flag(row.cells[columns.visible], is_placed=xy is not None)
     except ValueError:
-        shown = ", ".join((row.cells[columns.visible], x, y))
-        raise LabelError("row-unreadable", f"visibility, x and y are ({shown}), expected numbers") from None
+        said = () if columns.visible is None else (f"visible {row.cells[columns.visible]}",)
+        raise LabelError("row-unreadable", f"x and y are ({', '.join((x, y, *said))}), expected numbers") from None
     if not 0 <= flag <= _OCCLUDED:
         raise LabelError("visibility-invalid", f"visibility is {flag:g}, expected 0 to 3")
-    return FrameLabel(number=int(digits.group(1)), xy=xy, source=source), flag
+    clip = "" if columns.clip is None else row.cells[columns.clip]
+    label = FrameLabel(number=int(digits.group(1)), xy=xy, source=source)
+    return _Line(label=label, flag=flag, clip=clip, is_named=is_named)
+
+
+def _flag(text: str, *, is_placed: bool) -> float:
+    """How visible a row says the point is; a blank row says that it is not."""
+    if not text and not is_placed:
+        return 0.0
+    return _WORDS[text.lower()] if text.lower() in _WORDS else number(text)
 
 
 def _hidden(label: FrameLabel) -> FrameLabel:
@@ -224,35 +234,23 @@ def _are_fractions(places: Sequence[tuple[float, float]]) -> bool:
     return bool((values <= 1).all() and (values >= 0).all() and (values != values.round()).any())
 
 
-def _in_pixels(draft: ClipDraft) -> ClipDraft:
-    """The clip with pixel-index places made continuous."""
-    labels = []
-    for label in draft.labels:
-        if label.xy is None:
-            labels.append(label)
-            continue
-        x, y = index_to_continuous(np.array(label.xy)).tolist()
-        labels.append(FrameLabel(number=label.number, xy=(x, y), source=label.source))
-    return ClipDraft(name=draft.name, footage=draft.footage, labels=labels, where=draft.where, split=draft.split)
+def _in_pixels(label: FrameLabel) -> FrameLabel:
+    """The label with its pixel-index place made continuous."""
+    if label.xy is None:
+        return label
+    x, y = index_to_continuous(np.array(label.xy)).tolist()
+    return replace(label, xy=(x, y))
 
 
 def _clip(
-    file: Path, labels: Sequence[FrameLabel], *, root: Path, columns: _Columns, findings: Findings
+    file: Path, labels: Sequence[FrameLabel], *, clip: str, root: Path, columns: FrameColumns, findings: Findings
 ) -> ClipDraft | None:
-    """The clip of a CSV; None, with an error, where its frames cannot be found or read."""
+    """A clip of a CSV; None, with an error, where its frames cannot be found or read."""
     where = place(file, root)
-    if columns.is_named:
-        found = file.parent if numbered_pictures(file.parent) else None
-        name = place(file.parent, root)
-        name = name if name != "." else root.absolute().name
-    else:
-        stems = list(dict.fromkeys((file.stem, _ENDINGS.sub("", file.stem))))
-        found = find_footage(file, stems)
-        name = place(file.with_suffix(""), root)
-        if found is None and numbered_pictures(file.parent):
-            found = file.parent
+    found = _frames_of(file, clip=clip, root=root, columns=columns)
     if found is None:
-        message = f"there is no video and no folder of numbered frames for it, such as {file.with_suffix('.mp4').name}"
+        expected = Path(clip).name if clip else file.with_suffix(".mp4").name
+        message = f"there is no video and no folder of numbered frames for it, such as {expected}"
         findings.error("video-missing", where, message)
         return None
     try:
@@ -260,6 +258,36 @@ def _clip(
     except VideoError as error:
         findings.error(error.fault, where, str(error))
         return None
+    name = place(file.parent if columns.is_named else file.with_suffix(""), root)
+    name = name if name != "." else root.absolute().name
+    if clip:
+        name = f"{name}/{Path(clip).stem}"
     top = file.relative_to(root).parts[0] if file.is_relative_to(root) else ""
     split = part_of_name(top) if part_of_name(top) in ("train", "val", "test") else None
     return ClipDraft(name=name, footage=footage, labels=labels, where=where, split=split)
+
+
+def _frames_of(file: Path, *, clip: str, root: Path, columns: FrameColumns) -> Path | None:
+    """The video or folder of pictures of a CSV, or of one of the clips that it names."""
+    pictures_beside = file.parent if numbered_pictures(file.parent) else None
+    if columns.is_named:
+        return pictures_beside
+    if clip:
+        stems = list(dict.fromkeys((Path(clip).name, Path(clip).stem)))
+        return only(videos_named(root, Path(clip).name)) or find_footage(file, stems)
+    return find_footage(file, [*dict.fromkeys((file.stem, _ENDINGS.sub("", file.stem)))]) or pictures_beside
+
+
+def _renumbered(draft: ClipDraft, *, columns: FrameColumns, findings: Findings) -> ClipDraft:
+    """The clip with its labels in the numbers of the footage."""
+    numbers, footage = [label.number for label in draft.labels], draft.footage
+    shift = number_shift(numbers, footage, is_from_zero=columns.is_own)
+    if not shift:
+        return draft
+    message = (
+        f"its rows are of the frames {min(numbers)} to {max(numbers)}, the footage has {footage.first} to "
+        f"{footage.end - 1}: frame {min(numbers)} is taken for {min(numbers) + shift}"
+    )
+    if not columns.is_own:  # of those it is known
+        findings.warning("frames-renumbered", draft.where, message)
+    return replace(draft, labels=[replace(label, number=label.number + shift) for label in draft.labels])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sightline.checkpoint import write_json
-from sightline.sweep.claims import Claim, Silence, alone, claim, here
+from sightline.locks import Claim, alone, claim
+from sightline.sweep.claims import Silence, here
 from sightline.sweep.storage import open_storage, open_study, shown
 from sightline.sweep.trial import Ended, Search
 from sightline.sweep.tried import FILE, Tried

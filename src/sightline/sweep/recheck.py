@@ -19,9 +19,9 @@ from sightline.compare.plain import to_json
 from sightline.compare.runs import read_runs, require_alike
 from sightline.compare.words import notes, sentence, span
 from sightline.config import Experiment, override
+from sightline.locks import claim
 from sightline.prepare import prepare
 from sightline.report.words import describe
-from sightline.sweep.claims import claim
 from sightline.sweep.trial import Search
 
 FIRST_SEED = 1000  # trials have 0, 1, 2 ...

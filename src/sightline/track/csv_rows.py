@@ -114,6 +114,9 @@ class RowFile:
         self.done: list[TrackPoint] = []
         self.rows = 0
         self._descriptor: int | None = None
+        self._mode = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        if not resume:
+            self._mode |= os.O_EXCL  # another process may make it before our first row
         if path.is_dir():
             raise UserError(f"--out {path} is a folder. Name a CSV file in it.")
         if resume and not path.is_file():
@@ -152,7 +155,7 @@ class RowFile:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+            self._descriptor = os.open(self.path, self._mode, 0o666)
             whole = self.path.read_bytes().rfind(b"\n") + 1  # behind the last whole row
             os.ftruncate(self._descriptor, whole)
             self._end = os.lseek(self._descriptor, whole, os.SEEK_SET)

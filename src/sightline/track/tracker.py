@@ -2,7 +2,8 @@
 
 `step` answers at once and never looks ahead. `settle` passes an answer through what needs later frames, if the config
 asks for it: the path through all answers or the rules that take answers back, and the filling of gaps. Memory is
-bounded: a few frames, 30 answers, and the rows that are held back. In: stages and a config, or a folder. Next: csv_rows.py
+bounded: a few frames, 30 answers, and the rows that are held back. In: stages and a config, or a folder.
+Next: csv_rows.py
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ In: a folder. Out: `VideoFrame`s. Next: stream_source.py
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,21 +20,26 @@ from sightline.video.frame import VideoFrame
 from sightline.video.library import OnProblem, VideoError, VideoProblem
 from sightline.video.pixels import ArrayPixels
 
-_NUMBER = re.compile(r"(\d+)\D*$")
+_NUMBER = re.compile(r"\d+")
+_HASH = re.compile(r"[._](jpe?g|png)\.rf\.\w+$", re.IGNORECASE)  # what Roboflow puts behind a picture's name
 
 
 def numbered_pictures(folder: Path) -> dict[int, Path]:
-    """The pictures directly in a folder by the last number in their names; those without one are left out.
+    """The pictures directly in a folder by the numbers in their names; those without one are left out.
+
+    Where names hold several, those count that are different in all and nearest to each other, so neither `cam1` in
+    `0001_cam1.jpg` nor the seconds in `0001_0.033s.jpg`; or else the last ones.
 
     Raises:
         UserError: two pictures have the same number.
     """
+    pictures = [path for path in list_images(folder) if path.parent == folder]
+    in_names = {path: [int(text) for text in _NUMBER.findall(_HASH.sub("", path.stem))] for path in pictures}
+    numbers = {path: in_name for path, in_name in in_names.items() if in_name}
+    back = _place_from_end(list(numbers.values()))
     found: dict[int, Path] = {}
-    for path in sorted(path for path in list_images(folder) if path.parent == folder):
-        match = _NUMBER.search(path.stem)
-        if match is None:
-            continue
-        number = int(match.group(1))
+    for path, in_name in sorted(numbers.items()):
+        number = in_name[-back]
         if number in found:
             raise UserError(
                 f"{found[number]} and {path} have the same number. Frames of a clip need a number each: "
@@ -42,6 +47,16 @@ def numbered_pictures(folder: Path) -> dict[int, Path]:
             )
         found[number] = path
     return dict(sorted(found.items()))
+
+
+def _place_from_end(numbers: Sequence[Sequence[int]]) -> int:
+    """Which number of names counts, from the end, the last being 1."""
+    spans: dict[int, int] = {}
+    for back in range(1, min(map(len, numbers), default=0) + 1):
+        values = {in_name[-back] for in_name in numbers}
+        if len(values) == len(numbers):
+            spans[back] = max(values) - min(values)
+    return min(spans, key=lambda back: (spans[back], back), default=1)
 
 
 class FolderSource:

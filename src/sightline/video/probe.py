@@ -22,7 +22,8 @@ class VideoInfo:
     """What a video file holds.
 
     Attributes:
-        frames: how many there are; of a file that was cut off, those before the cut.
+        frames: how many there are, as players show them: of a file that was cut off, those before the cut; of one
+            that begins between key frames, those from the first one on that can be decoded.
         fps: frames a second, on average.
         size_hw: (height, width), upright.
         rotation: degrees by which frames are turned counterclockwise to be upright: 0, 90, 180 or 270.
@@ -99,7 +100,7 @@ def _probe(path: Path, size: int, modified_ns: int) -> VideoInfo:
             rate, time_base = float(stream.average_rate or stream.guessed_rate or 30), stream.time_base
         # Decoding took packets; they are counted from the start.
         with av.open(str(path), mode="r", metadata_errors="replace") as container:
-            stamps, count, is_whole = _packets(container)
+            stamps, count, is_whole = _packets(container, first=first.pts)
     except av.error.FFmpegError as error:
         raise unreadable(path, error.strerror or error) from error
     turns = quarter_turns(rotation)
@@ -117,14 +118,27 @@ def _probe(path: Path, size: int, modified_ns: int) -> VideoInfo:
     )
 
 
-def _packets(container) -> tuple[list[int], int, bool]:  # noqa: ANN001 (PyAV's container, which is not imported here)
-    """Display times of the packets that show a frame, their count, and whether the file was read to its end."""
+def _packets(
+    container,  # noqa: ANN001 (PyAV's container, which is not imported here)
+    *,
+    first: int | None,
+) -> tuple[list[int], int, bool]:
+    """Display times of the packets that show a frame, their count, and whether the file was read to its end.
+
+    Where the file begins between key frames, packets that would be shown before the first frame that came out do not
+    count: they need a key frame that is not there.
+    """
     av = load_av()
     stamps: list[int] = []
     count = 0
+    begins_between: bool | None = None
     try:
         for packet in container.demux(container.streams.video[0]):
-            if packet.size and not packet.is_discard:
+            if not packet.size or packet.is_discard:
+                continue
+            if begins_between is None:
+                begins_between = not packet.is_keyframe
+            if not (begins_between and first is not None and packet.pts is not None and packet.pts < first):
                 count += 1
                 if packet.pts is not None:
                     stamps.append(packet.pts)

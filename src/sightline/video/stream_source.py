@@ -169,7 +169,7 @@ class StreamSource:
                     if packet.is_discard:
                         self._discarded += 1
                     else:
-                        self._numbering.sent(packet.pts)
+                        self._numbering.sent(packet.pts, is_key=packet.is_keyframe)
                 frames = self._stream.decode(packet)
             except load_av().error.FFmpegError as error:
                 self._damaged(error.strerror or str(error))
@@ -208,10 +208,20 @@ class StreamSource:
         self._once("video-truncated", message, frame=count)
 
     def _check_length(self) -> None:
-        """Tell where fewer frames came than the file's head promises."""
-        count = self._numbering.next_number
-        if self.frames is not None and count < self.frames - self._discarded:
-            self._truncated(f"{count:,} of {self.frames - self._discarded:,} frames could be decoded")
+        """Tell where fewer frames came than the file's head promises, or than went in."""
+        count, lost = self._numbering.next_number, self._numbering.lost_before
+        if lost:
+            message = (
+                f"{self.name} begins between key frames: its first {lost:,} frames cannot be decoded, and frame 0 is "
+                "the one behind them, as players show it"
+            )
+            self._once("video-damaged", message, frame=0)
+        if self.frames is None:
+            return
+        # What an edit list cuts away is in the head's count, and only in part among the packets.
+        expected = (self._numbering.sent_count if self._discarded else self.frames) - lost
+        if count < expected:
+            self._truncated(f"{count:,} of {expected:,} frames could be decoded")
 
     def _once(self, id: str, message: str, *, frame: int) -> None:
         if id not in self._told:

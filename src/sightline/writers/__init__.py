@@ -2,19 +2,20 @@
 
 Every writer of points is one file with `write(predictions, out, *, skeleton) -> paths written` and
 `picture_name(prediction)`, where a picture belongs beside the labels; writers of boxes have
-`write(predictions, out, *, classes, class_ids, as_truth)`. They turn continuous coordinates of the
-upright original picture into each format's own; all write atomically. Overlays for the eye are
-drawn by overlay.py.
+`write(predictions, out, *, classes, class_ids, as_truth)`, writers of clips `write(clips, out)` and
+`frame_files(clips)`. They turn continuous coordinates of the upright original picture into each
+format's own; all write atomically. Overlays for the eye are drawn by overlay.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from sightline.records import Skeleton
 from sightline.writers import (
+    ball_csv,
     boxes_csv,
     coco,
     coco_keypoints,
@@ -29,21 +30,28 @@ from sightline.writers import (
     label_studio_boxes,
     landmark_csv,
     pts,
+    shuttle_samples,
+    tracknet,
     voc,
     yolo,
     yolo_pose,
 )
 from sightline.writers.box_prediction import BoxPrediction, boxes_from_dataset, from_detections
+from sightline.writers.clips import Clip, clips_of
 from sightline.writers.prediction import Prediction, dataset_to_predictions
 
 __all__ = [
     "BOX_WRITERS",
+    "CLIP_WRITERS",
     "WRITERS",
     "BoxPrediction",
     "BoxWriter",
+    "Clip",
+    "ClipWriter",
     "Prediction",
     "Writer",
     "boxes_from_dataset",
+    "clips_of",
     "dataset_to_predictions",
     "from_detections",
 ]
@@ -99,6 +107,23 @@ class BoxWriter(Protocol):
         ...
 
 
+class ClipWriter(Protocol):
+    """What the files of this folder that write labels of clips have."""
+
+    @property
+    def FILE(self) -> str:  # noqa: N802 (a constant of the module)
+        """As in `Writer`."""
+        ...
+
+    def write(self, clips: Sequence[Clip], out: Path) -> tuple[Path, ...]:
+        """Write labels to a file or folder; returns the paths written."""
+        ...
+
+    def frame_files(self, clips: Sequence[Clip]) -> Mapping[str, Path]:
+        """Where videos and pictures belong, relative to the folder of the labels."""
+        ...
+
+
 WRITERS: dict[str, Writer] = {
     "landmark_csv": landmark_csv,
     "coco_keypoints": coco_keypoints,
@@ -120,4 +145,10 @@ BOX_WRITERS: dict[str, BoxWriter] = {
     "boxes_csv": boxes_csv,
     "label_studio": label_studio_boxes,
     "cvat": cvat,
+}
+
+CLIP_WRITERS: dict[str, ClipWriter] = {
+    "tracknet": tracknet,
+    "ball_csv": ball_csv,
+    "shuttle_samples": shuttle_samples,
 }

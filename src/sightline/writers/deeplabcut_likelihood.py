@@ -1,6 +1,6 @@
 """DeepLabCut's machine labels: one CSV of all pictures with x, y and likelihood of each point.
 
-The conventions are those of deeplabcut.py; the third column is the score.
+The conventions are those of deeplabcut.py, several animals too; the third column is the score.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sightline.files import write_atomically
 from sightline.records import Skeleton
 from sightline.writers import deeplabcut
 from sightline.writers.deeplabcut import picture_name
-from sightline.writers.prediction import Prediction, one_file, require_one_each
+from sightline.writers.prediction import Prediction, one_file
 
 __all__ = ["FILE", "FORMAT", "picture_name", "write"]
 
@@ -24,9 +24,10 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
     """Write one CSV: `out` itself where it ends in .csv, else `machine_labels.csv` in the folder `out`.
 
     Raises:
-        UserError: a picture holds several objects, or the file cannot be written.
+        UserError: the file cannot be written.
     """
-    require_one_each(predictions, format=FORMAT)
     path = one_file(out, name=FILE)
-    write_atomically(path, deeplabcut.table(predictions, skeleton=skeleton, coords=("x", "y", "likelihood")))
+    animals = deeplabcut.most_objects(predictions)
+    coords = ("x", "y", "likelihood")
+    write_atomically(path, deeplabcut.table(predictions, skeleton=skeleton, coords=coords, animals=animals))
     return (path,)

@@ -2,9 +2,10 @@
 
 Convention of the format: points in percent of width and height of the upright picture. Pictures
 are named as its local storage serves them (`/data/local-files/?d=NAME`), relative to the storage's
-document root. A point that is not there has no entry. Truth becomes annotations, what a model found becomes
-predictions, which a person corrects; their score is the probability of being right where the run is calibrated. Split
-and group stand with the task's data.
+document root. A point that is not there has no entry. Of a picture with several objects each has a rectangle, its box
+or the tight one of its points, which is the parent of its points; so has one object whose box is a label. Truth becomes
+annotations, what a model found becomes predictions, which a person corrects; their score is the probability of being
+right where the run is calibrated. Split and group stand with the task's data.
 https://labelstud.io/guide/predictions
 """
 
@@ -18,11 +19,12 @@ from xml.etree import ElementTree
 
 from sightline.files import write_atomically
 from sightline.records import Skeleton
-from sightline.writers.prediction import Prediction, by_picture, one_file, require_one_each, rounded
+from sightline.writers.prediction import Prediction, box_or_stand_in, by_picture, one_file, rounded
 
 FORMAT = "label_studio"
 FILE = "tasks.json"
 _FROM, _TO = "point", "image"
+_OBJECT = "object"  # the rectangles' tag and their label
 _POINT_WIDTH = 0.5
 
 
@@ -30,18 +32,18 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
     """Write the tasks, and the labelling configuration beside them (same name, `_config.xml`).
 
     Raises:
-        UserError: a picture holds several objects (points of two could not be told apart),
-            or a file cannot be written.
+        UserError: a file cannot be written.
     """
-    require_one_each(predictions, format=FORMAT)
     path = one_file(out, name=FILE)
+    pictures = by_picture(predictions)
     tasks = [
-        _task(objects[0], number=number, name=name, skeleton=skeleton)
-        for number, (name, objects) in enumerate(by_picture(predictions).items(), start=1)
+        _task(objects, number=number, name=name, skeleton=skeleton)
+        for number, (name, objects) in enumerate(pictures.items(), start=1)
     ]
+    has_objects = any(_have_rectangles(objects) for objects in pictures.values())
     config = path.with_name(f"{path.stem}_config.xml")
     write_atomically(path, json.dumps(tasks, indent=1) + "\n")
-    write_atomically(config, _config(skeleton))
+    write_atomically(config, _config(skeleton, has_objects=has_objects))
     return path, config
 
 
@@ -50,20 +52,34 @@ def picture_name(prediction: Prediction) -> str:
     return prediction.file_name
 
 
-def _task(prediction: Prediction, *, number: int, name: str, skeleton: Skeleton) -> dict[str, object]:
+def _have_rectangles(objects: Sequence[Prediction]) -> bool:
+    """Whether the objects of a picture need rectangles, to be told apart or to keep a box that is a label."""
+    return len(objects) > 1 or (objects[0].is_truth and objects[0].box_xyxy is not None)
+
+
+def _task(objects: Sequence[Prediction], *, number: int, name: str, skeleton: Skeleton) -> dict[str, object]:
+    first = objects[0]
     data = {"image": f"/data/local-files/?d={quote(name)}"}
-    if prediction.split is not None:
-        data["split"] = prediction.split
-    if prediction.group is not None:
-        data["group"] = prediction.group
-    regions = _regions(prediction, skeleton=skeleton)
-    if prediction.is_truth:
+    if first.split is not None:
+        data["split"] = first.split
+    if first.group is not None:
+        data["group"] = first.group
+    if _have_rectangles(objects):
+        regions = []
+        for place, each in enumerate(objects, start=1):
+            regions += [_rectangle(each, id=f"object-{place}")]
+            regions += _points(each, skeleton=skeleton, parent=f"object-{place}")
+    else:
+        regions = _points(first, skeleton=skeleton)
+    if first.is_truth:
         return {"id": number, "data": data, "annotations": [{"result": regions}]}
-    guess = {"model_version": "sightline", "score": rounded(prediction.mean_confidence), "result": regions}
+    score = rounded(sum(each.mean_confidence for each in objects) / len(objects))
+    guess = {"model_version": "sightline", "score": score, "result": regions}
     return {"id": number, "data": data, "predictions": [guess]}
 
 
-def _regions(prediction: Prediction, *, skeleton: Skeleton) -> list[dict[str, object]]:
+def _points(prediction: Prediction, *, skeleton: Skeleton, parent: str = "") -> list[dict[str, object]]:
+    """The points that are there, as parts of a rectangle where there is one."""
     height, width = prediction.size_hw
     result = []
     for index in prediction.visible.nonzero()[0]:
@@ -75,22 +91,49 @@ def _regions(prediction: Prediction, *, skeleton: Skeleton) -> list[dict[str, ob
             "width": _POINT_WIDTH,
             "keypointlabels": [skeleton.names[index]],
         }
-        region: dict[str, object] = {
-            "id": f"point-{index}",
-            "from_name": _FROM,
-            "to_name": _TO,
-            "type": "keypointlabels",
-            "original_width": width,
-            "original_height": height,
-            "image_rotation": 0,
-            "value": value,
-        }
+        id = f"{parent}-point-{index}" if parent else f"point-{index}"
+        region = _region(prediction, id=id, tag=_FROM, kind="keypointlabels", value=value)
+        if parent:
+            region["parentID"] = parent
         result.append(region if prediction.is_truth else region | {"score": rounded(prediction.confidence[index])})
     return result
 
 
-def _config(skeleton: Skeleton) -> str:
+def _rectangle(prediction: Prediction, *, id: str) -> dict[str, object]:
+    height, width = prediction.size_hw
+    x0, y0, x1, y1 = box_or_stand_in(prediction)
+    value = {
+        "x": round(100 * x0 / width, 6),
+        "y": round(100 * y0 / height, 6),
+        "width": round(100 * (x1 - x0) / width, 6),
+        "height": round(100 * (y1 - y0) / height, 6),
+        "rotation": 0,
+        "rectanglelabels": [_OBJECT],
+    }
+    region = _region(prediction, id=id, tag=_OBJECT, kind="rectanglelabels", value=value)
+    return region if prediction.is_truth else region | {"score": rounded(prediction.mean_confidence)}
+
+
+def _region(prediction: Prediction, *, id: str, tag: str, kind: str, value: dict[str, object]) -> dict[str, object]:
+    """What all regions of a picture have in common, with a shape of its own."""
+    height, width = prediction.size_hw
+    return {
+        "id": id,
+        "from_name": tag,
+        "to_name": _TO,
+        "type": kind,
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": value,
+    }
+
+
+def _config(skeleton: Skeleton, *, has_objects: bool) -> str:
     view = ElementTree.Element("View")
+    if has_objects:
+        rectangles = ElementTree.SubElement(view, "RectangleLabels", name=_OBJECT, toName=_TO, strokeWidth="2")
+        ElementTree.SubElement(rectangles, "Label", value=_OBJECT)
     labels = ElementTree.SubElement(view, "KeyPointLabels", name=_FROM, toName=_TO, strokeWidth="2")
     for name in skeleton.names:
         ElementTree.SubElement(labels, "Label", value=name)

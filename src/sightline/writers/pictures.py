@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +41,15 @@ def place_pictures(
             raise UserError(
                 f"{wanted[target]} and {prediction.path} would both become {target}. Rename one of the two."
             )
+    return place_files(wanted)
+
+
+def place_files(wanted: Mapping[Path, Path]) -> tuple[Path, ...]:
+    """Copy files, each to the path that it is named by; those already there stay.
+
+    Raises:
+        UserError: another file is there already, or the folder cannot be written. Nothing is replaced.
+    """
     for target, source in wanted.items():
         if target.exists():
             if not _is_same(target, source):

@@ -146,7 +146,7 @@ def require_one_each(predictions: Sequence[Prediction], *, format: str) -> None:
         if len(objects) > 1:
             raise UserError(
                 f"{name} holds {len(objects)} objects, but the format '{format}' holds one for each picture. "
-                "Write 'coco_keypoints', 'yolo_pose', 'dlib_xml' or 'landmark_csv', which hold several."
+                "Write 'coco_keypoints', 'landmark_csv', 'label_studio' or 'cvat', which hold several."
             )
 
 
