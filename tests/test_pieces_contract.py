@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import typing
+from typing import Any
 
 import pytest
 import torch
@@ -323,10 +324,10 @@ def boxes_truth(*, batch: int = 1) -> Truth:
     return Truth.of_boxes(boxes, torch.tensor([[2, 0]]).repeat(batch, 1), valid)
 
 
-def fitting() -> list[tuple[str, str, str]]:
-    """Every neck, head and codec that fit together on one backbone."""
+def fitting() -> list[Any]:
+    """Every neck, head and codec that fit together on one backbone; those with a large second stage once, else slow."""
     return [
-        (neck, head, codec)
+        pytest.param(neck, head, codec, marks=[pytest.mark.slow] if head == "faster-rcnn" and neck != "fpn" else [])
         for neck in NECKS
         for head in HEADS
         for codec in CODECS

@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,15 @@ def test_every_format_names_itself_and_what_it_looks_for():
 
 def test_a_folder_that_fits_nothing_says_what_is_there_and_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(UserError, match=r"notes\.txt.*Looked for.*kpt_shape"):
+    with pytest.raises(UserError, match=r"(?s)notes\.txt.*Looked for.*kpt_shape"):
         read_dataset(tmp_path)
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("annotations.xml", "<annotations/>")
+    with pytest.raises(UserError, match=r"export\.zip is an archive\. Unpack it"):
+        read_dataset(tmp_path / "export.zip")
 
 
 def test_an_empty_folder_says_so(tmp_path):

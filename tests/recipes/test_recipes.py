@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -38,12 +39,13 @@ def network_of(experiment: Experiment) -> str:
     return experiment.model_dump_json(exclude={"recipe", "augment", "train", "evaluate"})
 
 
-def distinct_networks() -> list[str]:
-    """A recipe or rung for each network, the first that has it."""
+def distinct_networks() -> list[Any]:
+    """A recipe or rung for each network, the first that has it; rungs are slow, since there are a hundred."""
     first: dict[str, str] = {}
     for name, experiment in [*((name, recipe(name)) for name in RECIPES), *RUNGS.items()]:
         first.setdefault(network_of(experiment), name)
-    return sorted(first.values())
+    names = sorted(first.values())
+    return [pytest.param(name, marks=[] if name in RECIPES else [pytest.mark.slow]) for name in names]
 
 
 @pytest.mark.parametrize("name", distinct_networks())

@@ -12,6 +12,7 @@ from typing import Any
 
 from sightline.doctor.look import look_at_pictures
 from sightline.errors import UserError
+from sightline.files import new_folder
 from sightline.labelling.boxes import read_box_source
 from sightline.labelling.candidates import Candidates, find_candidates
 from sightline.labelling.choose import Choice, choose
@@ -148,17 +149,18 @@ def choose_next(
             f"All {len(seen):,} pictures without labels show nearly the same as labelled ones: nothing is worth "
             "labelling. Give other pictures."
         )
-    delivered = deliver(chosen.choices, out, names=names, formats=formats)
     told = Told(models=[str(path) for path in runs], looked_at=len(seen), how=how + _THEN)
-    page = write_page(delivered.choices, out / PAGE, names=names, told=told)
+    with new_folder(out) as aside:
+        delivered = deliver(chosen.choices, aside, names=names, formats=formats)
+        page = write_page(delivered.choices, aside / PAGE, names=names, told=told)
     return Asked(
-        choices=delivered.choices,
+        choices=tuple(chosen.choices),
         looked_at=len(seen),
         labelled=len(candidates.labelled),
         empty=tuple(empty),
         like_labelled=chosen.like_labelled,
         broken=tuple(broken),
-        written=(page, *delivered.written),
+        written=tuple(out / path.relative_to(aside) for path in (page, *delivered.written)),
         has_films=any(one.candidate.film for one in seen),
     )
 

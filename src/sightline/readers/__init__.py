@@ -7,6 +7,8 @@ In: a path. Out: a Dataset. Next: ../splits.py
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,10 +147,11 @@ def detect_format(path: Path) -> str:
     nearly = (deeplabcut.nearly, yolo_layout.nearly, frame_hints.nearly)
     if hint := next((said for look in nearly if (said := look(path))), None):
         raise UserError(f"{path} holds no labels that can be read: {hint}")
-    looked_for = "; ".join(f"{name}: {what}" for name, what in _LOOKED_FOR.items())
-    raise UserError(
-        f"{path} holds no labels of a known format. Found: {_what_is_there(path)}. Looked for: {looked_for}."
-    )
+    if path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+        raise UserError(f"{path} is an archive. Unpack it, and give the folder with its labels.")
+    looked_for = [f"{name}: {what}" for name, what in _LOOKED_FOR.items()]
+    found = f"{path} holds no labels of a known format. Found: {_what_is_there(path)}. Looked for:"
+    raise UserError("\n  ".join([found, *looked_for]))
 
 
 def _formats_inside(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from sightline.config import Experiment
 from sightline.errors import UserError, unknown_name
@@ -158,7 +159,12 @@ def recipe(name: str) -> Experiment:
     if name in TRACKERS:
         stages = ", ".join(TRACKERS[name].stages().values())
         raise UserError(f"{name} is a tracker of several recipes, and one is needed here. Name one of them: {stages}.")
-    rungs = {rung.recipe: rung for ladder in LADDERS.values() for rung in ladder()}
-    if name not in rungs:
-        raise unknown_name("recipe", name, [*RECIPES, *rungs])
-    return rungs[name]
+    if name not in _rungs():
+        raise unknown_name("recipe", name, [*RECIPES, *_rungs()])
+    return _rungs()[name]
+
+
+@cache
+def _rungs() -> dict[str, Experiment]:
+    """All rungs of all ladders; experiments are frozen, so one of each will do."""
+    return {rung.recipe: rung for ladder in LADDERS.values() for rung in ladder()}

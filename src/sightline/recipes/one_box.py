@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sightline.backbones.timm_net import TimmBackboneConfig
+from sightline.backbones.torchvision_net import TorchvisionBackboneConfig
 from sightline.codecs.one_box import OneBoxCodecConfig
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig, Experiment, TrainConfig
 from sightline.heads.one_box import BranchConfig, OneBoxHeadConfig
@@ -14,9 +14,10 @@ AUGMENT = AugmentConfig(flip=0.5, shift=0.08, scale_min=0.85, scale_max=1.15, br
 def one_box() -> Experiment:
     """One object in each picture, its class and its box, on a frozen network whose features are computed once.
 
-    Idea: the maps of MobileNetV2 at strides 16 and 32, pooled to the coarser's places and put together; each branch
-        squeezes them to a few channels and flattens, so that every place keeps a weight of its own. Ten fixed draws of
-        each picture. GIoU, which has a slope also where boxes do not touch.
+    Idea: the last two maps of SqueezeNet, whose 0.7 million weights serve places as well as larger networks' do,
+        pooled to a few places and put together; each branch squeezes them to a few channels and flattens, so that
+        every place keeps a weight of its own. Ten fixed draws of each picture. GIoU, which has a slope also where
+        boxes do not touch. Backbone, normalisation and rate: ladders one-box-rates and one-box-backbones.
     Data: pictures with exactly one labelled object; a hundred or more.
     Expected: docs/results.md, "caltech_onebox". Time on two cores: minutes for the features, then one or two for the
         head.
@@ -27,7 +28,7 @@ def one_box() -> Experiment:
         classes=("object",),
         data=DataConfig(input_hw=(192, 288), crop="image", keep_aspect=False),
         augment=AUGMENT,
-        backbone=TimmBackboneConfig(name="mobilenetv2_100", padding="same", levels=(3, 4), frozen="all"),
+        backbone=TorchvisionBackboneConfig(name="squeezenet1_1", levels=(-2, -1), mean_std="none", frozen="all"),
         neck=AdaptivePoolNeckConfig(size=(6, 9), levels="all"),
         head=OneBoxHeadConfig(
             class_branch=BranchConfig(widths=(64,), squeeze=32, dropout=0.3),
@@ -38,7 +39,7 @@ def one_box() -> Experiment:
             epochs=160,
             min_steps=2000,
             batch=32,
-            lr=1e-3,
+            lr=3e-3,
             weight_decay=0.05,
             schedule="one-cycle",
             ema=0.99,
