@@ -23,6 +23,7 @@ from sightline.geometry import Box
 from sightline.recipes.track_ball import track_ball_coarse
 from sightline.track.config import PRESETS
 from sightline.track.csv_rows import read_rows
+from sightline.track.point import TrackPoint
 from sightline.track.radius import RadiusTable, write_radius
 from sightline.track.rules import StagePoint
 from sightline.track.stage import Stages
@@ -115,6 +116,31 @@ def test_folders_pipes_and_tracknet_rows(
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert [line["frame"] for line in lines[:-1]] == list(range(7))
     assert lines[-1]["summary"]["frames"] == 7
+
+
+def test_a_live_source_is_answered_at_once_unless_asked_otherwise(
+    scripted: list[float], video: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    settle = Tracker.settle
+
+    def watch(tracker: Tracker, point: TrackPoint) -> list[TrackPoint]:
+        rows = settle(tracker, point)
+        held.append(point.frame - max((row.frame for row in rows), default=-1))
+        return rows
+
+    monkeypatch.setattr(Tracker, "settle", watch)
+    film = make_video(tmp_path / "v.ts", frames=5)
+    for number, (options, most) in enumerate([([], 0), (["--set", "look_ahead=3"], 3)]):
+        held.clear()
+        with film.open("rb") as pipe:
+            monkeypatch.setattr(sys, "stdin", pipe)
+            ran = cli("track", "any", "-", "--out", tmp_path / f"{number}.csv", *options)
+        assert ran.code == 0, ran.err
+        assert max(held) == most
+    held.clear()
+    assert cli("track", "any", film, "--out", tmp_path / "film.csv").code == 0
+    assert max(held) == 3
 
 
 def test_ctrl_c_leaves_whole_rows_and_resume_goes_on(
