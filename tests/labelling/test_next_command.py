@@ -273,8 +273,37 @@ def test_a_tracker_ranks_frames_of_videos_and_of_folders(cli, one_box: Path, tmp
     assert found.code == 0, found.err
     for row in rows(tmp_path / "b"):
         assert (tmp_path / "b" / row["picture"]).read_bytes() == (frames / row["picture"]).read_bytes()
+    clip.with_suffix(".csv").write_text("Frame,Visibility,X,Y\n" + "".join(f"{n},1,{n},2\n" for n in range(8)))
+    found = cli(
+        "next", run, "--data", clip.parent, "--every", "0", "--apart", "0.25", "--out", tmp_path / "d", "--json"
+    )
+    assert (found.json["labelled"], found.json["looked_at"], found.json["like_labelled"]) == (8, 12, 2)
+    assert min(chosen["frame"] for chosen in found.json["chosen"]) >= 10
     both = cli("next", run, one_box, "--data", clip, "--out", tmp_path / "c")
     assert (both.code, "of different tasks" in both.err) == (2, True)
+
+
+def test_of_labelled_clips_the_frames_without_a_label_are_asked_for(cli, one_box: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    clip = video(tmp_path / "clips" / "one.mp4", frames=20)
+    table = clip.with_suffix(".csv")
+    labels = [f"{number},{number % 2},{3 * (number % 2)},{4 * (number % 2)}" for number in range(10)]
+    table.write_text("\n".join(["Frame,Visibility,X,Y", *labels]) + "\n")
+    common = ("next", one_box, "--every", "0", "--apart", "0.35", "--count", "20")
+    for place, given in enumerate((clip.parent, table)):
+        out = tmp_path / f"out{place}"
+        found = cli(*common, "--data", given, "--out", out, "--json")
+        assert found.code == 0, found.err
+        assert (found.json["labelled"], found.json["looked_at"], found.json["like_labelled"]) == (10, 10, 3)
+        frames = sorted(int(row["frame"]) for row in rows(out))
+        assert frames[0] >= 13 and min(np.diff(frames)) >= 4  # at 10 frames a second, 0.35 s from the last labelled one
+    second = video(tmp_path / "clips" / "two.mp4", frames=4)
+    found = cli(*common, "--data", clip.parent, "--out", tmp_path / "both", "--json")
+    assert {chosen["source"] for chosen in found.json["chosen"]} == {str(clip), str(second)}
+    rest = [f"{number},0,0,0" for number in range(20)]
+    table.write_text("\n".join(["Frame,Visibility,X,Y", *rest]) + "\n")
+    found = cli(*common, "--data", table, "--out", tmp_path / "none")
+    assert (found.code, "All 20 pictures and frames are labelled already" in found.err) == (2, True)
 
 
 # ---- the panel

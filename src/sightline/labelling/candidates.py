@@ -6,7 +6,7 @@ In: pictures, folders, videos, label files and data sets. Out: `Candidates`. Nex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightline.errors import UserError
@@ -44,10 +44,15 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """A video whose frames are candidates; `name` is the folder that their pictures get."""
+    """A video whose frames are candidates; `name` is the folder that their pictures get.
+
+    Attributes:
+        labelled: numbers of the frames that people labelled; these are no candidates.
+    """
 
     name: str
     path: Path
+    labelled: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,19 +67,25 @@ class Candidates:
     films: tuple[Film, ...]
     labelled: tuple[Record, ...] = ()
 
+    @property
+    def count_labelled(self) -> int:
+        """Pictures and frames of videos that people labelled."""
+        return len(self.labelled) + sum(len(film.labelled) for film in self.films)
+
 
 def find_candidates(inputs: Sequence[Path], *, format: str | None = None) -> Candidates:
     """Look through the inputs.
 
     Args:
-        inputs: pictures, videos, label files, or folders; of a folder with labels those pictures that have none.
+        inputs: pictures, videos, label files, or folders; of a folder with labels those pictures and frames that have
+            none.
         format: of the labels, where it cannot be found out.
 
     Raises:
         UserError: an input is missing, holds nothing, or everything is labelled.
     """
     pictures: dict[Path, Candidate] = {}
-    films: dict[Path, str] = {}
+    films: dict[Path, Film] = {}
     labelled: dict[Path, Record] = {}
     for given in inputs:
         if not given.exists():
@@ -82,7 +93,7 @@ def find_candidates(inputs: Sequence[Path], *, format: str | None = None) -> Can
         if given.is_dir() or given.suffix.lower() in LABEL_SUFFIXES:
             _look_into(given, format=format, pictures=pictures, films=films, labelled=labelled)
         elif is_video(given):
-            films.setdefault(given, given.stem)
+            films.setdefault(given.resolve(), Film(name=given.stem, path=given))
         elif is_picture(given):
             pictures.setdefault(given.resolve(), Candidate(name=given.name, path=given))
         else:
@@ -102,7 +113,7 @@ def find_candidates(inputs: Sequence[Path], *, format: str | None = None) -> Can
         )
     return Candidates(
         pictures=tuple(_named_apart(left)),
-        films=tuple(Film(name=name, path=path) for path, name in _films_apart(films)),
+        films=tuple(_films_apart(list(films.values()))),
         labelled=tuple(labelled.values()),
     )
 
@@ -112,36 +123,45 @@ def _look_into(
     *,
     format: str | None,
     pictures: dict[Path, Candidate],
-    films: dict[Path, str],
+    films: dict[Path, Film],
     labelled: dict[Path, Record],
 ) -> None:
     """A folder or a label file: what lies there, and what of it is labelled."""
     root, dataset = given, None
     if not given.is_dir() or format is not None or any(detect(given) for detect, _ in FORMATS.values()):
         dataset = read_dataset(given, format=format)
-        if dataset.has_clips:
-            raise UserError(
-                f"{given} holds labelled clips ({dataset.format}). Give the videos themselves to choose frames of them."
-            )
         root = dataset.root
     for path in list_images(root):
         pictures.setdefault(path.resolve(), Candidate(name=path.relative_to(root).as_posix(), path=path))
     if given.is_dir():
         for path in list_videos(root):
-            films.setdefault(path, path.relative_to(root).with_suffix("").as_posix())
+            name = path.relative_to(root).with_suffix("").as_posix()
+            films.setdefault(path.resolve(), Film(name=name, path=path))
     if dataset is None:
         return
+    frames: dict[Path, set[int]] = {}
     for record in dataset.records:
         place = record.path.resolve()
+        if record.video_frame is not None:
+            films.setdefault(place, Film(name=record.path.stem, path=record.path))
+            if is_labelled(record):
+                frames.setdefault(place, set()).add(record.video_frame)
+            continue
         if is_labelled(record):
             labelled[place] = record
         else:
             pictures[place] = Candidate(name=picture_id(record), path=record.path, box=record.box_xyxy)
+    for place, numbers in frames.items():
+        films[place] = replace(films[place], labelled=films[place].labelled | numbers)
 
 
 def is_labelled(record: Record) -> bool:
-    """Whether a person has labelled the picture; a model's pre-annotations are no labels."""
-    return not record.is_guess and (record.objects is not None or bool(record.visible.any()))
+    """Whether a person has labelled the picture; a model's pre-annotations are no labels.
+
+    A frame of a clip is labelled also where it says that nothing is to be seen.
+    """
+    told = record.before is not None or record.objects is not None or bool(record.visible.any())
+    return told and not record.is_guess
 
 
 def picture_id(record: Record) -> str:
@@ -161,14 +181,15 @@ def _named_apart(found: Sequence[Candidate]) -> list[Candidate]:
     ]  # fmt: skip
 
 
-def _films_apart(films: dict[Path, str]) -> list[tuple[Path, str]]:
+def _films_apart(films: Sequence[Film]) -> list[Film]:
     """Videos of one name get their endings, or their whole paths, as well."""
-    names = list(films.values())
+    names = [film.name for film in films]
     apart = []
-    for path, name in films.items():
+    for film in films:
+        name, path = film.name, film.path
         if names.count(name) > 1:
+            same = [other for other in films if other.name == name and other.path.suffix == path.suffix]
             ending = f"{name}_{path.suffix[1:].lower()}"
-            same = [other for other, text in films.items() if text == name and other.suffix == path.suffix]
             name = ending if len(same) == 1 else path.resolve().as_posix().lstrip("/").replace(".", "_")
-        apart.append((path, name))
+        apart.append(replace(film, name=name))
     return apart

@@ -8,7 +8,7 @@ lies too near in time. In: `Seen`s. Out: `Choice`s, the first being worth most. 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +40,20 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chosen:
-    """The choice, and how many looked like a labelled picture from the start."""
+    """The choice, and how many looked like a labelled picture, or lay too near to one in time, from the start."""
 
     choices: tuple[Choice, ...]
     like_labelled: int
 
 
 def choose(
-    seen: Sequence[Seen], *, count: int, apart_s: float, seed: int, labelled_thumbs: Sequence[np.ndarray] = ()
+    seen: Sequence[Seen],
+    *,
+    count: int,
+    apart_s: float,
+    seed: int,
+    labelled_thumbs: Sequence[np.ndarray] = (),
+    labelled_times: Mapping[str, Sequence[float]] | None = None,
 ) -> Chosen:
     """Choose up to `count`; fewer where what is left shows nothing new.
 
@@ -57,6 +63,8 @@ def choose(
         apart_s: frames of one video lie at least so many seconds apart.
         seed: decides between equals.
         labelled_thumbs: [32, 32] of pictures that are labelled already.
+        labelled_times: of each video, when its labelled frames are shown, in seconds; chosen frames keep apart from
+            these as well.
     """
     if not seen:
         return Chosen(choices=(), like_labelled=0)
@@ -70,6 +78,10 @@ def choose(
             allowed &= ~alike.to(place)[known:]
     films = np.array([one.candidate.film or "" for one in seen])
     times = np.array([one.candidate.time_s if one.candidate.time_s is not None else 0.0 for one in seen])
+    for film, labelled in (labelled_times or {}).items():
+        (of_film,) = np.nonzero(films == film)
+        nearest = np.abs(times[of_film, None] - np.asarray(labelled)).min(axis=1)
+        allowed[of_film[nearest < apart_s]] = False
 
     def excluded(chosen: int) -> np.ndarray:
         near_in_time = np.zeros(len(seen), dtype=bool)

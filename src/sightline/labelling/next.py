@@ -19,7 +19,7 @@ from sightline.labelling.choose import Choice, choose
 from sightline.labelling.deliver import PAGE, deliver, require_empty, require_formats
 from sightline.labelling.opinions import Kind, Panel, kind_of
 from sightline.labelling.page import Told, write_page
-from sightline.labelling.survey import Seen, survey
+from sightline.labelling.survey import Labelled, Seen, survey
 from sightline.predict_files import Names
 
 _SEVERAL = (
@@ -45,8 +45,8 @@ class Asked:
 
     Attributes:
         looked_at: how many pictures and frames.
-        labelled: how many pictures were left out because people labelled them.
-        like_labelled: how many because they look like one of these.
+        labelled: how many pictures and frames were left out because people labelled them.
+        like_labelled: how many because they look like one of these, or lie too near to it in time.
         empty: the pictures and frames in which --boxes finds nothing.
         broken: why, for each picture or video that could not be read.
     """
@@ -124,29 +124,47 @@ def choose_next(
     candidates = find_candidates(data, format=format)
     broken: list[str] = []
     empty: list[str] = []
+    times: dict[str, list[float]] = {}
+
+    def on_labelled(film: str, time_s: float) -> None:
+        times.setdefault(film, []).append(time_s)
+
     if kinds[runs[0]] == "track":
         seen, names, how = _follow(
-            runs, candidates, formats=formats, every_s=every_s, device=device, on_broken=broken.append, watch=watch
-        )
+            runs, candidates, formats=formats, every_s=every_s, device=device, on_broken=broken.append,
+            on_labelled=on_labelled, watch=watch,
+        )  # fmt: skip
     else:
         seen, names, how = _look(
             runs, candidates, formats=formats, every_s=every_s, device=device, boxes=boxes, on_broken=broken.append,
-            on_empty=empty.append, watch=watch,
+            on_empty=empty.append, on_labelled=on_labelled, watch=watch,
         )  # fmt: skip
     if not seen and empty and not broken:
         raise UserError(
             f"--boxes {boxes} finds nothing in any of the {len(empty):,} pictures, so no points can be guessed. Give "
             "what finds these objects, or a CSV of boxes."
         )
+    if not seen and times and not broken:
+        raise UserError(
+            f"All {candidates.count_labelled:,} pictures and frames are labelled already. Give other pictures or "
+            "videos."
+        )
     if not seen:
         raise UserError("\n  ".join(["None of the pictures can be read, so there is nothing to choose from:", *broken]))
-    known = look_at_pictures(candidates.labelled)
+    # A tracker's frames are not told apart by their looks.
+    known = {} if kinds[runs[0]] == "track" else look_at_pictures(candidates.labelled)
     chosen = choose(
-        seen, count=count, apart_s=apart_s, seed=seed, labelled_thumbs=[one.thumb for one in known.values()]
+        seen,
+        count=count,
+        apart_s=apart_s,
+        seed=seed,
+        labelled_thumbs=[one.thumb for one in known.values()],
+        labelled_times=times,
     )
     if not chosen.choices:
+        near = f", or lie within --apart {apart_s:g} seconds of one" if times else ""
         raise UserError(
-            f"All {len(seen):,} pictures without labels show nearly the same as labelled ones: nothing is worth "
+            f"All {len(seen):,} pictures without labels show nearly the same as labelled ones{near}: nothing is worth "
             "labelling. Give other pictures."
         )
     told = Told(models=[str(path) for path in runs], looked_at=len(seen), how=how + _THEN)
@@ -156,7 +174,7 @@ def choose_next(
     return Asked(
         choices=tuple(chosen.choices),
         looked_at=len(seen),
-        labelled=len(candidates.labelled),
+        labelled=candidates.count_labelled,
         empty=tuple(empty),
         like_labelled=chosen.like_labelled,
         broken=tuple(broken),
@@ -178,6 +196,7 @@ def _look(
     boxes: Path | None,
     on_broken: Callable[[str], None],
     on_empty: Callable[[str], None],
+    on_labelled: Labelled,
     watch: Callable[[int], None],
 ) -> tuple[list[Seen], Names, str]:
     panel = Panel.load(runs, device=device)
@@ -190,7 +209,8 @@ def _look(
         )
     source = None if boxes is None else read_box_source(boxes, candidates, device=device)
     seen = survey(
-        panel, candidates, every_s=every_s, on_broken=on_broken, boxes=source, on_empty=on_empty, watch=watch
+        panel, candidates, every_s=every_s, on_broken=on_broken, boxes=source, on_empty=on_empty,
+        on_labelled=on_labelled, watch=watch,
     )  # fmt: skip
     names = Names(skeleton=panel.skeleton, classes=panel.classes)
     return seen, names, _SEVERAL if len(runs) > 1 else _CHANGED
@@ -204,11 +224,14 @@ def _follow(
     every_s: float,
     device: str,
     on_broken: Callable[[str], None],
+    on_labelled: Labelled,
     watch: Callable[[int], None],
 ) -> tuple[list[Seen], Names, str]:
     from sightline.labelling.track_survey import Trackers, survey_tracks
 
     trackers = Trackers.load(runs, device=device)
     require_formats(formats, classes=())
-    seen = survey_tracks(trackers, candidates, every_s=every_s, on_broken=on_broken, watch=watch)
+    seen = survey_tracks(
+        trackers, candidates, every_s=every_s, on_broken=on_broken, on_labelled=on_labelled, watch=watch
+    )
     return seen, Names(skeleton=trackers.skeleton), _SEVERAL if len(runs) > 1 else _NEIGHBOURS

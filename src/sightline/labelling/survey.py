@@ -26,6 +26,7 @@ from sightline.writers import BoxPrediction, Prediction, from_detections
 
 Watch = Callable[[int], None]
 Broken = Callable[[str], None]
+Labelled = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +58,7 @@ def survey(
     on_broken: Broken,
     boxes: Boxes | None = None,
     on_empty: Callable[[str], None] = lambda _: None,
+    on_labelled: Labelled = lambda _, __: None,
     watch: Watch = lambda _: None,
 ) -> list[Seen]:
     """Look at all candidates.
@@ -68,6 +70,7 @@ def survey(
         on_broken: told why, for each picture or video that cannot be read.
         boxes: where the object is, for models of points that want a crop, where no label file knows it.
         on_empty: told the name of each picture or frame that has no box, and is not looked at.
+        on_labelled: told the video and the time, in seconds, of each frame that people labelled.
         watch: told how many were looked at so far.
     """
     found: list[Seen] = []
@@ -91,18 +94,21 @@ def survey(
         look(candidate, images)
     for film in candidates.films:
         try:
-            for candidate, image in frames_of(film, every_s=every_s):
+            for candidate, image in frames_of(film, every_s=every_s, on_labelled=on_labelled):
                 look(candidate, _in_channels(image, kinds))
         except VideoError as error:
             on_broken(str(error))
     return found
 
 
-def frames_of(film: Film, *, every_s: float) -> Iterator[tuple[Candidate, np.ndarray]]:
-    """Frames of a video as candidates, with their pixels [H, W, 3]; one in `every_s` seconds."""
+def frames_of(film: Film, *, every_s: float, on_labelled: Labelled) -> Iterator[tuple[Candidate, np.ndarray]]:
+    """Frames of a video that have no label as candidates, with their pixels [H, W, 3]; one in `every_s` seconds."""
     with open_source(film.path) as source:
         due = 0.0
         for frame in source:
+            if frame.number in film.labelled:
+                on_labelled(film.name, frame.time_s)
+                continue
             if frame.time_s + 1e-6 < due:
                 continue
             due = frame.time_s + every_s

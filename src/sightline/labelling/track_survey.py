@@ -16,7 +16,7 @@ from sightline.labelling.candidates import Candidate, Candidates, Film
 from sightline.labelling.disagreement import out_of_step, sights_apart
 from sightline.labelling.diversity import appearance
 from sightline.labelling.opinions import skeleton_of_track
-from sightline.labelling.survey import Broken, Seen, Watch, frame_of
+from sightline.labelling.survey import Broken, Labelled, Seen, Watch, frame_of
 from sightline.labelling.uncertainty import Doubt, doubt_of_sight
 from sightline.records import Skeleton
 from sightline.track.point import TrackPoint
@@ -74,7 +74,13 @@ class _Kept:
 
 
 def survey_tracks(
-    trackers: Trackers, candidates: Candidates, *, every_s: float, on_broken: Broken, watch: Watch = lambda _: None
+    trackers: Trackers,
+    candidates: Candidates,
+    *,
+    every_s: float,
+    on_broken: Broken,
+    on_labelled: Labelled = lambda _, __: None,
+    watch: Watch = lambda _: None,
 ) -> list[Seen]:
     """Follow the point through every clip; pictures of one folder, numbered, are the frames of a clip.
 
@@ -88,7 +94,7 @@ def survey_tracks(
 
     for film, pictures in _films(candidates):
         try:
-            seen, frames = _of_film(trackers, film, pictures, every_s=every_s, watch=tell)
+            seen, frames = _of_film(trackers, film, pictures, every_s=every_s, on_labelled=on_labelled, watch=tell)
         except VideoError as error:
             on_broken(str(error))
             continue
@@ -112,7 +118,13 @@ def _films(candidates: Candidates) -> list[tuple[Film, dict[int, Candidate]]]:
 
 
 def _of_film(
-    trackers: Trackers, film: Film, pictures: dict[int, Candidate], *, every_s: float, watch: Watch
+    trackers: Trackers,
+    film: Film,
+    pictures: dict[int, Candidate],
+    *,
+    every_s: float,
+    on_labelled: Labelled,
+    watch: Watch,
 ) -> tuple[list[Seen], int]:
     """The frames of one clip that may be chosen, and how many passed."""
     said: list[dict[int, TrackPoint]] = [{} for _ in trackers.all]
@@ -125,7 +137,10 @@ def _of_film(
             for tracker, points in zip(trackers.all, said, strict=True):
                 points[frame.number] = tracker.step(frame)
             watch(len(said[0]))
-            if frame.time_s + 1e-6 < due or (pictures and frame.number not in pictures):
+            if frame.number in film.labelled or (pictures and frame.number not in pictures):
+                on_labelled(str(film.path) if pictures else film.name, frame.time_s)
+                continue
+            if frame.time_s + 1e-6 < due:
                 continue
             due = frame.time_s + every_s
             candidate = frame_of(film, number=frame.number, time_s=frame.time_s)
