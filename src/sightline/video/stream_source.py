@@ -21,15 +21,13 @@ from sightline.video.library import OnProblem, VideoError, VideoProblem, load_av
 from sightline.video.numbering import Numbering
 from sightline.video.pipe import Pipe, Stalled
 from sightline.video.pixels import DecodedPixels, Scaler
-from sightline.video.probe import quarter_turns, unreadable, upright_hw
+from sightline.video.probe import promised_frames, promised_s, quarter_turns, unreadable, upright_hw
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame as AvFrame
 
-# What the count in a file's head is worth: these keep one for each frame.
-_COUNTED = ("mp4", "mov")
 _CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
 
 
@@ -104,8 +102,9 @@ class StreamSource:
         self._stream = container.streams.video[0]
         self._stream.thread_type = "SLICE" if is_live else "AUTO"
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 30)
-        counted = any(word in container.format.name.split(",") for word in _COUNTED)
-        self.frames: int | None = self._stream.frames or None if counted and not is_live else None
+        self.frames: int | None = None if is_live else promised_frames(container)
+        self._promised_s = None if is_live else promised_s(container)
+        self._end_s = 0.0  # of the last packet
         self._numbering, self._scaler = Numbering(), Scaler()
         self._discarded = 0
         self._decoded = self._decode()
@@ -186,6 +185,8 @@ class StreamSource:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:
+                    if packet.pts is not None and packet.time_base is not None:
+                        self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                     yield packet
         except (Stalled, av.error.ExitError, av.error.TimeoutError) as error:
             self._numbering.damaged()
@@ -216,6 +217,8 @@ class StreamSource:
                 "the one behind them, as players show it"
             )
             self._once("video-damaged", message, frame=0)
+        if self._promised_s is not None and self._end_s < self._promised_s:
+            self._truncated(f"its head promises more than {self._promised_s:.1f} seconds, {self._end_s:.1f} are there")
         if self.frames is None:
             return
         # What an edit list cuts away is in the head's count, and only in part among the packets.
