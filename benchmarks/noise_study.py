@@ -25,6 +25,7 @@ from sightline.config import AugmentConfig, Experiment
 from sightline.drawn.rally_folder import write_rallies
 from sightline.evaluate import scoring_for
 from sightline.loader import Pictures
+from sightline.metrics.bootstrap import Interval, mean_interval
 from sightline.pipeline import load_run
 from sightline.prepare import load_data
 from sightline.records import Record
@@ -67,7 +68,8 @@ def main() -> None:
                 train(run, given, std=std, draw=draw)
             found[f"{draw} {std:g}"] = losses(run, given, std=std)
     print_table(found)
-    (given.out / "losses.json").write_text(json.dumps(found, indent=1))
+    values = {name: [one.to_json() for one in rows] for name, rows in found.items()}
+    (given.out / "losses.json").write_text(json.dumps(values, indent=1))
 
 
 def train(run: Path, given: argparse.Namespace, *, std: float, draw: str) -> None:
@@ -81,7 +83,7 @@ def train(run: Path, given: argparse.Namespace, *, std: float, draw: str) -> Non
     subprocess.run([str(part) for part in [*command, "--set", *sets]], check=True, stdout=subprocess.DEVNULL)
 
 
-def losses(run: Path, given: argparse.Namespace, *, std: float) -> list[tuple[float, float, float]]:
+def losses(run: Path, given: argparse.Namespace, *, std: float) -> list[Interval]:
     """Mean loss and its interval over clips for each of the six rows."""
     folder = RunFolder(run)
     experiment = folder.experiment()
@@ -124,27 +126,28 @@ def condition(experiment: Experiment, jitter: bool, noise: bool, flip: bool, std
     return Condition(key="row", axis="augment", what="row", level="", words="row", augment=augment)
 
 
-def mean_over_clips(subject: Subject, records: list[Record], row: Condition) -> tuple[float, float, float]:
-    """Mean loss, and where 95 % of bootstrap draws of clips put it."""
+def mean_over_clips(subject: Subject, records: list[Record], row: Condition) -> Interval:
+    """Mean loss, and its 95 % bootstrap interval over clips."""
     pictures = Pictures(records, subject.experiment.data, past_frames=Framing.of(subject.experiment).past_frames)
     sums = measure(subject, pictures, row).table.sums[LOSS][0]
     each = sums[:, 0] / np.maximum(sums[:, 1], 1)
-    groups = np.unique([record.group or record.image_id for record in records], return_inverse=True)[1]
-    total, count = np.bincount(groups, weights=each), np.bincount(groups)
-    drawn = np.random.default_rng(0).integers(0, len(total), (2000, len(total)))
-    means = total[drawn].sum(1) / count[drawn].sum(1)
-    return float(each.mean()), *map(float, np.quantile(means, (0.025, 0.975)))
+    return mean_interval(each, groups=[record.group or record.image_id for record in records])
 
 
-def print_table(found: dict[str, list[tuple[float, float, float]]]) -> None:
+def print_table(found: dict[str, list[Interval]]) -> None:
     """A row for each of the write-up's, a column for each training."""
     print("part        colour noise flip   write-up  " + "  ".join(f"{name:>24}" for name in found))
     for at, (part, jitter, noise, flip, published) in enumerate(ROWS):
         marks = "  ".join("yes" if on else " no" for on in (jitter, noise, flip))
-        values = "  ".join(
-            f"{v:8.4f} ({low:.4f}, {high:.4f})" for v, low, high in (rows[at] for rows in found.values())
-        )
+        values = "  ".join(told(rows[at]) for rows in found.values())
         print(f"{part:<11} {marks}    {published:.4f}  {values}")
+
+
+def told(found: Interval) -> str:
+    """A value with its interval, where the clips are enough for one."""
+    if found.low is None or found.high is None:
+        return f"{found.value:8.4f} {'(no interval)':<16}"
+    return f"{found.value:8.4f} ({found.low:.4f}, {found.high:.4f})"
 
 
 if __name__ == "__main__":

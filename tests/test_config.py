@@ -17,6 +17,7 @@ from sightline.config import (
 )
 from sightline.errors import UserError
 from sightline.recipes import RECIPES, recipe
+from sightline.settings import load_yaml, scalar
 
 
 def told(*, use: tuple[str, ...] = (), sets: tuple[str, ...] = (), name: str = "landmarks") -> str:
@@ -30,6 +31,13 @@ def told(*, use: tuple[str, ...] = (), sets: tuple[str, ...] = (), name: str = "
 def test_an_experiment_returns_equal_from_its_yaml(name: str) -> None:
     experiment = recipe(name)
     assert from_yaml(experiment.to_yaml(), where="x") == experiment
+
+
+def test_an_alias_of_what_stands_before_it_is_that_value() -> None:
+    assert load_yaml("a: &a [1, {b: 2}]\nc: *a\nd: [*a, 2020-01-02]\n<<: {e: 1}") == yaml.safe_load(
+        "a: [1, {b: 2}]\nc: [1, {b: 2}]\nd: [[1, {b: 2}], 2020-01-02]\ne: 1"
+    )
+    assert scalar("&a [*a]") == "&a [*a]"  # its field judges it
 
 
 @pytest.mark.parametrize("slot", PIECES)
@@ -173,7 +181,12 @@ def test_all_mistakes_are_told_at_once() -> None:
         ("recipe: x\nbackbone: {kind: convnet, layers: [{chanels: 3}]}", "chanels"),
         ("recipe: x\ntrain: [1]", "train"),
         ("1: 2", "1"),
+        ("a: &a [*a]", "is not YAML: an alias (*name) stands within the very value that it names"),
+        ("recipe: x\ntrain: &a {lr: *a}", "line 2, column 8"),
+        ("&a\n? *a\n: 1", "is not YAML: an alias"),
+        ("a: " + "[" * 500, "is not YAML: it is nested too deeply"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_wrong_file_is_told_with_its_name(text: str, words: str) -> None:
     with pytest.raises(UserError) as caught:

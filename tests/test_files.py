@@ -15,6 +15,7 @@ from sightline.files import (
     CannotWrite,
     atomic_path,
     encoded,
+    free_name,
     new_folder,
     read_object,
     remove_halves,
@@ -328,3 +329,17 @@ def test_what_a_kill_left_half_written_is_removed_and_nothing_else(tmp_path: Pat
     remove_halves(tmp_path)
     assert names(tmp_path) == ["a.json"]
     remove_halves(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "ending", "free"),
+    [
+        ("a.jpg", [], ".jpg", "a.jpg"),
+        ("a.jpg", ["a.jpg"], ".jpg", "a-2.jpg"),
+        ("in/a.b.jpg", ["in/a.b.jpg", "in/a.b-2.jpg", "in/a.b-4.jpg"], ".jpg", "in/a.b-3.jpg"),
+        ("clip.1", ["clip.1"], "", "clip.1-2"),
+        (".jpg", [".jpg"], "", ".jpg-2"),
+    ],
+)
+def test_a_taken_name_gets_the_first_free_number_behind_it(name: str, taken: list[str], ending: str, free: str) -> None:
+    assert free_name(name, is_taken=taken.__contains__, ending=ending) == free

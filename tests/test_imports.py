@@ -14,7 +14,7 @@ PACKAGE = SOURCE / "sightline"
 
 # The one list. A file or folder imports only from those before it (and, in a folder, from its own files).
 LAYERS = (  # noqa: SIM905 (easier to read and to order than a column)
-    "errors settings files locks shard_cache members records geometry types image_headers images video view scan "
+    "errors cores settings files locks shard_cache members records geometry types image_headers images video view scan "
     "shards skeletons readers stratify splits drawn "
     "iou_crop moving pieces assign anchors backbones necks context heads codecs config task_data transforms mosaic "
     "shard_order loader "

@@ -32,7 +32,7 @@ from sightline.heads import HEADS, HeadConfig
 from sightline.necks import NECKS, NeckConfig
 from sightline.pieces import PieceConfig
 from sightline.records import Skeleton
-from sightline.settings import pair, scalar
+from sightline.settings import load_yaml, pair, scalar
 
 PIECES: dict[str, Mapping[str, type[PieceConfig]]] = {
     "backbone": BACKBONES,
@@ -335,7 +335,7 @@ class Experiment(PieceConfig):
 def from_yaml(text: str, *, where: str) -> Experiment:
     """Read an experiment; raises UserError naming every unknown key and wrong value."""
     try:
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{where} is not YAML: {error}") from error
     if not isinstance(values, dict):

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS
 from pathlib import Path
@@ -129,7 +129,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = _mode_of(target, name=path)
-        aside = _free_name(target.parent, suffix=target.suffix)
+        aside = _hidden_name(target.parent, suffix=target.suffix)
         os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # so that the umask holds
         yield aside
         if mode is not None:
@@ -192,7 +192,7 @@ def folder_aside(folder: Path) -> Iterator[Path]:
     name that it would have had.
     """
     target = Path(os.path.realpath(folder))
-    aside = _free_name(target.parent)
+    aside = _hidden_name(target.parent)
     try:
         yield aside
         if target.exists():
@@ -227,13 +227,28 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise CannotWrite(folder, error) from error
 
 
+def free_name(name: str, *, is_taken: Callable[[str], bool], ending: str = "") -> str:
+    """The name, or where it is taken the first of `name-2`, `name-3`, ... that is not.
+
+    Args:
+        name: of a picture, a clip, a file.
+        is_taken: whether something else is called so.
+        ending: of the name; the number stands before it.
+    """
+    stem, free, number = name.removesuffix(ending), name, 1
+    while is_taken(free):
+        number += 1
+        free = f"{stem}-{number}{ending}"
+    return free
+
+
 def remove_halves(folder: Path) -> None:
     """Remove what a kill left half written directly in a folder; for its only writer."""
     for left in folder.glob(f"{_ASIDE}*"):
         left.unlink() if left.is_file() else shutil.rmtree(left)
 
 
-def _free_name(folder: Path, *, suffix: str = "") -> Path:
+def _hidden_name(folder: Path, *, suffix: str = "") -> Path:
     """A name in a folder that nothing has, for what is being written."""
     return folder / f"{_ASIDE}{secrets.token_hex(6)}{suffix}"
 

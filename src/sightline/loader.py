@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from sightline.config import AugmentConfig, DataConfig, EvaluateConfig
+from sightline.cores import reading_threads, usable_cores
 from sightline.errors import UserError
 from sightline.images import likely_size, read_image
 from sightline.mosaic import mosaic_sample
@@ -122,7 +123,7 @@ class Pictures:
         wanted = list(dict.fromkeys(key for index in indices for key in self._keys(index) if key))
         sizes = [likely_size(key.path, size_hw=key.size_hw, shrink_to=key.shrink_to) for key in wanted]
         if sum(map(math.prod, sizes)) * data.channels * sharing <= data.cache_mb * 2**20:
-            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            with ThreadPoolExecutor(max_workers=reading_threads()) as pool:
                 self.kept = dict(zip(wanted, pool.map(self._decode, wanted), strict=True))
 
     def __getitem__(self, index: int) -> np.ndarray:
@@ -328,7 +329,7 @@ def worker_count(setting: int | str, *, sharing: int = 1) -> int:
     """
     if isinstance(setting, int):
         return setting
-    cores = (os.cpu_count() or 1) // sharing
+    cores = usable_cores() // sharing
     return max(1 if sharing == 1 else 0, min(8, cores // 2))
 
 

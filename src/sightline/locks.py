@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from sightline.errors import UserError
 from sightline.files import CannotWrite
@@ -43,26 +44,54 @@ def claim(path: Path, *, wait: bool = False) -> Claim | None:
         UserError: the file cannot be made.
         NoLocks: the system or the disk knows none.
     """
-    try:
-        import fcntl
-    except ImportError:
-        raise NoLocks("This needs POSIX file locks, which this system has not. Run it on Linux or macOS.") from None
+    _posix_locks()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise CannotWrite(path, error) from error
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except (BlockingIOError, PermissionError):  # what POSIX gives where another process holds it
+        is_ours = lock(descriptor, path=path, wait=wait)
+    except NoLocks:
+        os.close(descriptor)
+        raise
+    if not is_ours:
         os.close(descriptor)
         return None
+    return Claim(descriptor)
+
+
+def lock(descriptor: int, *, path: Path, wait: bool = False) -> bool:
+    """Take the lock of a file that this process has open for writing; false where another process holds it.
+
+    It is lost as soon as this process closes any of its descriptors of the file, so who holds it reads by this one.
+
+    Args:
+        descriptor: of the open file.
+        path: what messages call it.
+        wait: until another process gives it back.
+
+    Raises:
+        NoLocks: the system or the disk knows none.
+    """
+    fcntl = _posix_locks()
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (BlockingIOError, PermissionError):  # what POSIX gives where another process holds it
+        return False
     except OSError as error:
-        os.close(descriptor)
         raise NoLocks(
             f"{path} cannot be locked ({error.strerror}). Choose an --out on a disk that knows locks."
         ) from error
-    return Claim(descriptor)
+    return True
+
+
+def _posix_locks() -> ModuleType:
+    try:
+        import fcntl
+    except ImportError:
+        raise NoLocks("This needs POSIX file locks, which this system has not. Run it on Linux or macOS.") from None
+    return fcntl
 
 
 @contextmanager

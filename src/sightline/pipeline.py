@@ -122,48 +122,43 @@ def train_run(
             that is to be resumed; see also `train`.
     """
     with only_writer(folder.path) if group.leads else nullcontext():
-        return _train_run(
-            prepared, folder, command=command, device=device, resume=resume, group=group,
-            weight_folders=weight_folders, watchers=watchers, on_ready=on_ready,
-        )  # fmt: skip
+        if group.leads and resume:
+            _require_same(folder, prepared)
+            remove_halves(folder.path)
+        elif group.leads:
+            _begin(folder, prepared, command=command, group=group)
+        on_ready()
+        outcome = train(
+            prepared.experiment,
+            prepared.split,
+            folder.path,
+            device=device,
+            group=group,
+            resume=resume,
+            weight_folders=weight_folders,
+            watchers=watchers,
+        )
+        if outcome.interrupted or not group.leads:
+            if not outcome.interrupted:
+                # A machine whose processes have all ended would leave torchrun's meeting before the first is done.
+                group.wait()
+            return Finished(folder=folder, outcome=outcome, evaluation=None, report=None)
+        evaluation = _evaluated(prepared, folder, outcome, device=device)
+        report = write_report(folder.path)
+        group.wait()
+        return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=report)
 
 
-def _train_run(
-    prepared: Prepared,
-    folder: RunFolder,
-    *,
-    command: str,
-    device: str,
-    resume: bool,
-    group: Group,
-    weight_folders: Sequence[Path],
-    watchers: Sequence[Watcher],
-    on_ready: Callable[[], None],
-) -> Finished:
-    """As `train_run`, with the folder to itself."""
-    if group.leads and resume:
-        _require_same(folder, prepared)
-        remove_halves(folder.path)
-    elif group.leads:
-        parts = {"train": prepared.split.train, "val": prepared.split.val}
-        write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
-        write_json(folder.info, _run_info(prepared, command=command, group=group))
-        write_atomically(folder.config, prepared.experiment.to_yaml())  # last: what has it, has the others
-    on_ready()
-    outcome = train(
-        prepared.experiment,
-        prepared.split,
-        folder.path,
-        device=device,
-        group=group,
-        resume=resume,
-        weight_folders=weight_folders,
-        watchers=watchers,
-    )
-    if not outcome.interrupted and not group.leads:
-        group.wait()  # a machine whose processes have all ended would leave torchrun's meeting before the first is done
-    if outcome.interrupted or not group.leads:
-        return Finished(folder=folder, outcome=outcome, evaluation=None, report=None)
+def _begin(folder: RunFolder, prepared: Prepared, *, command: str, group: Group) -> None:
+    """Write what a run knows before its first step."""
+    parts = {"train": prepared.split.train, "val": prepared.split.val}
+    write_json(folder.split, {name: [r.image_id for r in part] for name, part in parts.items()})
+    write_json(folder.info, _run_info(prepared, command=command, group=group))
+    write_atomically(folder.config, prepared.experiment.to_yaml())  # last: what has it, has the others
+
+
+def _evaluated(prepared: Prepared, folder: RunFolder, outcome: Outcome, *, device: str) -> Evaluation:
+    """Score the best weights on the validation part, and write what a run knows at its end."""
     model, codec = load_run(folder)
     model.to(device)
     experiment = prepared.experiment
@@ -178,9 +173,7 @@ def _train_run(
     info = folder.read_info()  # with the first command and start, also after --resume
     info |= {"seconds": outcome.progress.seconds, "best": outcome.progress.best, "parameters": count_parameters(model)}
     write_json(folder.info, info)
-    report = write_report(folder.path)
-    group.wait()
-    return Finished(folder=folder, outcome=outcome, evaluation=evaluation, report=report)
+    return evaluation
 
 
 def _calibrated(evaluation: Evaluation, folder: RunFolder, *, experiment: Experiment, fingerprint: str) -> Evaluation:

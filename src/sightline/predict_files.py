@@ -129,16 +129,19 @@ def convert_dataset(dataset: Dataset, out: Path, *, to: str) -> tuple[Path, int]
     Raises:
         UserError: an unknown format, one that cannot hold these labels, or one that is no such file.
     """
-    folder = _folder_for(find_writer_for(dataset, to), out, to=to)
     if dataset.has_clips:
-        return convert_clips(clips_of(dataset), out, to=to), len(dataset)
+        clip_writer = find_clip_writer(to)
+        folder = _folder_for(clip_writer, out, to=to)  # before any video is opened
+        return _write_clips(clips_of(dataset), out, writer=clip_writer, folder=folder), len(dataset)
     if dataset.classes:
         box_writer = find_box_writer(to)
+        folder = _folder_for(box_writer, out, to=to)
         boxes = boxes_from_dataset(dataset)
         written = box_writer.write(boxes, out, classes=dataset.classes, class_ids=dataset.class_ids, as_truth=True)
         place_pictures(boxes, folder, picture_name=box_writer.picture_name)
         return written[0], len(boxes)
     point_writer = find_writer(to)
+    folder = _folder_for(point_writer, out, to=to)
     truth = dataset_to_predictions(dataset)
     written = point_writer.write(truth, out, skeleton=dataset.skeleton)
     place_pictures(truth, folder, picture_name=point_writer.picture_name)
@@ -152,7 +155,11 @@ def convert_clips(clips: Sequence[Clip], out: Path, *, to: str) -> Path:
         UserError: as `convert_dataset`.
     """
     writer = find_clip_writer(to)
-    folder = _folder_for(writer, out, to=to)
+    return _write_clips(clips, out, writer=writer, folder=_folder_for(writer, out, to=to))
+
+
+def _write_clips(clips: Sequence[Clip], out: Path, *, writer: ClipWriter, folder: Path) -> Path:
+    """The labels at `out`, videos and pictures in `folder`; the first path written."""
     written = writer.write(clips, out)
     place_files({folder / name: path for name, path in writer.frame_files(clips).items()})
     return written[0]

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sightline.cores import reading_threads
 from sightline.errors import UserError
 from sightline.geometry import box_areas
 from sightline.images import MAX_PIXELS, Header, ImageError, read_header, read_image
@@ -38,14 +39,14 @@ _READERS_NAMES = {"label-missing": "points-none-visible"}
 _ROUNDING_PX = 0.1
 
 
-def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels: int = MAX_PIXELS) -> Dataset:
+def scan(dataset: Dataset, *, decode: bool = True, workers: int | None = None, max_pixels: int = MAX_PIXELS) -> Dataset:
     """Check every picture and fill in the sizes; broken ones move from records to problems.
 
     Args:
         dataset: as a reader gave it.
         decode: also decode all pixels, which finds truncated and damaged files; without
             it only headers are read.
-        workers: threads. Decoding happens outside of Python's lock.
+        workers: threads; None for `reading_threads`.
         max_pixels: larger pictures are an error.
 
     Returns:
@@ -64,7 +65,7 @@ def scan(dataset: Dataset, *, decode: bool = True, workers: int = 2, max_pixels:
             return _Seen(size_hw=size_hw)
         return _look_at_video(path) if paths[path] else _look_at(path, decode=decode, max_pixels=max_pixels)
 
-    pool = ThreadPoolExecutor(max_workers=max(1, workers))
+    pool = ThreadPoolExecutor(max_workers=workers or reading_threads())
     try:
         seen = dict(zip(paths, pool.map(look, paths), strict=True))
     finally:

@@ -235,6 +235,7 @@ def test_an_unknown_metric_or_baseline(cli: Cli, three_arms: list[Path]) -> None
     [
         ("config.yaml", None, "no config.yaml"),
         ("config.yaml", "a: [", "cannot be read as YAML"),
+        ("config.yaml", "a: &a {b: *a}", "cannot be read as YAML (an alias (*name) stands within the very value"),
         ("run.json", None, "run.json is missing"),
         ("run.json", "{", "run.json is damaged"),
         ("evaluation/metrics.json", None, "was stopped before its end. Resume it"),

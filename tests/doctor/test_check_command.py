@@ -153,6 +153,15 @@ def test_fix_refuses_to_overwrite(cli, copy: Path, tmp_path: Path, where: str):
     assert bytes_of(tmp_path) == before
 
 
+def test_data_that_are_not_there_are_told_before_a_wrong_place_for_the_copy(cli, copy: Path, tmp_path: Path):
+    missing = tmp_path / "missing"
+    for options in (["--fix", copy], ["--html", copy], ["--fix", missing / "mended"]):
+        ran = cli("check", missing, *options)
+        assert ran.code == 2
+        assert f"There is no {missing}. Expected a label file" in ran.err
+        assert "--fix" not in ran.err
+
+
 def test_the_page_stands_alone_and_shows_the_worst_first(cli, copy: Path, tmp_path: Path):
     rows = rows_of(copy)
     rows[3]["x30"], rows[3]["y30"] = "0", "0"

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from sightline.doctor import CHECKS, examine
+from sightline.doctor.case import extents
 from sightline.doctor.copies import near_pairs
-from sightline.doctor.shapes import fit_shapes
+from sightline.doctor.shapes import _middle, _middle_of_each, fit_shapes
 from sightline.records import Dataset, Skeleton
 
 
@@ -270,3 +271,18 @@ def test_a_bounce_is_no_jump():
     for i in range(20, 40):  # another way from here on, as a ball that was hit
         records[i] = replace(records[i], points_xy=records[20].points_xy + np.array([[3.0 * (i - 20), 0.0]]))
     assert "point-jump" not in ids(dataset.with_records(records))
+
+
+def test_the_extent_of_points_is_that_of_those_seen():
+    xy = np.array([[[1.0, 5.0], [4.0, 7.0], [90.0, 90.0]], [[1.0, 5.0], [4.0, 7.0], [90.0, 90.0]]])
+    visible = np.array([[True, True, False], [False, False, False]])
+    assert extents(xy, visible).tolist() == [3.0, 0.0]
+    assert extents(np.zeros((2, 0, 2)), np.zeros((2, 0), dtype=bool)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 68])
+def test_the_middle_of_each_row_is_its_median_without_what_is_not_seen(count: int):
+    rng = np.random.default_rng(count)
+    rows = np.where(rng.random((200, count)) < 0.4, np.nan, rng.normal(size=(200, count)))
+    expected = [np.median(row[~np.isnan(row)]) if not np.isnan(row).all() else 0.0 for row in rows]
+    assert _middle_of_each(rows).tolist() == _middle(rows.T).tolist() == expected

@@ -48,6 +48,20 @@ def test_the_frames_may_be_a_video_and_the_labels_given_by_their_path(tmp_path):
         ]
 
 
+def test_clips_are_called_by_their_folders_below_a_path_that_is_relative(tmp_path, picture, monkeypatch):
+    for name in ("train/one", "val/two"):
+        picture(tmp_path / "data" / name / "img1" / "000001.jpg")
+        write_gt(tmp_path / "data" / name, "1,1,10,20,4,2\n1,1,a,20,4,2\n")
+    monkeypatch.chdir(tmp_path)
+    dataset = read_dataset("data")
+    assert [(r.group, r.split) for r in dataset.records] == [("train/one", "train"), ("val/two", "val")]
+    assert [problem.where for problem in dataset.errors] == ["train/one/gt/gt.txt:2", "val/two/gt/gt.txt:2"]
+    for path in ("data/train/one", "data/train/one/gt/gt.txt"):
+        dataset = read_dataset(path)
+        assert [(r.group, r.image_id) for r in dataset.records] == [("one", "one/000000")]
+        assert [problem.where for problem in dataset.errors] == ["gt/gt.txt:2"]
+
+
 def test_two_objects_in_a_frame_are_refused_and_mistakes_are_told(tmp_path, picture, ids):
     for number in (1, 2):
         picture(tmp_path / "img1" / f"{number:06d}.jpg")

@@ -55,25 +55,28 @@ def test_places_become_continuous_and_what_came_before_goes_by_frame_numbers(tmp
     assert dataset.records[7].points_xy.tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Y,X,frame,VISIBILITY\n5,4,3,1\n",
-        "frame_num,x,y,visible\n3,4,5,1\n",
-        "Frame;Visibility;X;Y\n3;1;4;5\n",
-        "\ufeffFrame,Visibility,X,Y,Inpaint_Mask\n3,1,4,5,0\n",
-        "Frame,Visibility,X,Y\n3,2,4,5\n",
-    ],
-)
-def test_columns_come_in_any_order_letter_case_and_spelling(tmp_path, text):
-    dataset = read_dataset(rally(tmp_path, text))
-    assert [(r.frame, r.points_xy.tolist()) for r in dataset.records] == [(3, [[4.5, 5.5]])]
-
-
 def test_fractions_are_of_the_frame_from_edge_to_edge(tmp_path):
     dataset = read_dataset(rally(tmp_path, "frame_num,x,y,visible\n0,0.25,0.5,1\n1,0.75,0.75,1\n"))
     assert [record.points_xy.tolist() for record in dataset.records] == [[[16, 24]], [[48, 36]]]
     assert "fractions-assumed" in [id for id, _ in problems(dataset, "note")]
+
+
+def test_a_place_just_beyond_the_frame_among_fractions_is_told_with_its_row(tmp_path):
+    rows = [(0.25, 0.5), (0.5, 0.5), (1.0125, 0.5), (0, 0), (0.75, -0.01)]
+    text = "Frame,X,Y\n" + "".join(f"{number},{x},{y}\n" for number, (x, y) in enumerate(rows))
+    dataset = read_dataset(rally(tmp_path, text))
+    assert dataset.records[0].points_xy.tolist() == [[0.75, 1.0]]  # pixels all the same
+    assert ("columns-assumed", "rally.csv:4") not in problems(dataset, "note")  # as many as there are fractions
+    dataset = read_dataset(rally(tmp_path, text + "5,0.5,0.75\n"))
+    assert ("columns-assumed", "rally.csv:4") in problems(dataset, "note")
+    (told,) = [problem.message for problem in dataset.problems if problem.id == "columns-assumed"]
+    assert "(1.0125, 0.5)" in told and "3 of 5" in told and "mend the 2" in told
+    for pixels in ("0,1.5,3.25\n1,20.25,8\n", "0,0,1\n1,1,1\n2,1,2\n"):
+        assert "columns-assumed" not in [p.id for p in read_dataset(rally(tmp_path, "Frame,X,Y\n" + pixels)).problems]
+    rally(tmp_path / "other", "Frame,X,Y\n0,0.5,0.5\n")
+    rally(tmp_path, text + "5,0.5,0.75\n")
+    with pytest.raises(UserError, match=r"mixes positions in pixels \(rally\.csv:4\) with fractions.*other/rally\.csv"):
+        read_dataset(tmp_path)
 
 
 def test_an_unused_column_of_visibility_is_told_and_places_are_taken_for_visible(tmp_path):
@@ -170,6 +173,19 @@ def test_a_clip_without_its_video_or_with_a_broken_one_is_told_and_the_others_ar
     assert [record.group for record in dataset.records] == ["good/rally"]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_video_that_ends_too_early_is_told(tmp_path, suffix):
+    options = {"movflags": "faststart"} if suffix == "mp4" else {}
+    whole = write_video(tmp_path / f"whole.{suffix}", frames=40, size_hw=(96, 128), container_options=options)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / f"a.{suffix}").write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.7)])
+    (data / "a.csv").write_text("Frame,Visibility,X,Y\n0,1,3,4\n")
+    dataset = read_dataset(data)
+    assert problems(dataset, "warning") == [("video-truncated", "a.csv")]
+    assert len(dataset.records) == 1
+
+
 def test_short_clips_and_unknown_columns_are_noted(tmp_path):
     dataset = read_dataset(rally(tmp_path, "Frame,Visibility,X,Y,Player\n0,1,3,4,Lin\n", frames=5))
     assert [id for id, _ in problems(dataset, "note")] == ["columns-ignored", "clip-short"]
@@ -227,6 +243,11 @@ def test_label_csv_with_blanks_and_a_mark_is_of_this_format_beside_its_pictures(
 @pytest.mark.parametrize(
     "text",
     [
+        "Y,X,frame,VISIBILITY\n5,4,3,1\n0,0,4,0\n",
+        "frame_num,x,y,visible\n3,4,5,1\n4,0,0,0\n",
+        "Frame;Visibility;X;Y\n3;1;4;5\n4;0;0;0\n",
+        "\ufeffFrame,Visibility,X,Y,Inpaint_Mask\n3,1,4,5,0\n4,0,0,0,0\n",
+        "Frame,Visibility,X,Y\n3,2,4,5\n4,0,0,0\n",
         ",Frame,Visibility,X,Y\n0,3,1,4,5\n1,4,0,-1,-1\n",
         "Frame\tVisibility\tX\tY\n3.0\t1.0\t4.0\t5.0\n4.0\t0.0\t0.0\t0.0\n",
         "Frame,Visibility,X,Y\n3,True,4,5\n4,False,0,0\n",
@@ -240,7 +261,7 @@ def test_label_csv_with_blanks_and_a_mark_is_of_this_format_beside_its_pictures(
         "frame,x_pixel,y_pixel\n3,4,5\n4,0,0\n",
     ],
 )
-def test_tables_of_other_tools_with_one_point_a_frame(tmp_path, text):
+def test_columns_come_in_any_order_letter_case_and_spelling_and_as_other_tools_write_them(tmp_path, text):
     dataset = read_dataset(rally(tmp_path, text))
     assert [(r.frame, r.points_xy.tolist(), r.visible.tolist()) for r in dataset.records] == [
         (3, [[4.5, 5.5]], [True]),

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from sightline.errors import UserError
-from sightline.readers import FORMATS, read_dataset
+from sightline.readers import FORMATS, cvat_video, read_dataset
+from sightline.readers.texts import read_start
 from sightline.splits import split_dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "video"))
@@ -126,6 +127,34 @@ def test_label_studio_counts_frames_from_one_and_takes_the_middle_of_percents(st
     for frame, xy in expected.items():
         assert found[frame] == (xy and pytest.approx(xy))
     assert [name for name, (detect, _) in FORMATS.items() if detect(tmp_path)] == ["label_studio_video"]
+
+
+@pytest.mark.parametrize("key_name", ["html", "video"])
+def test_a_video_that_html_plays_is_the_video_of_its_task(studio, tmp_path, key_name):
+    expected = where(studio([key(3, 10, 20)]))
+    (task,) = json.loads((tmp_path / "export.json").read_text())
+
+    def read(html, *regions):
+        task["data"] = {key_name: html}
+        task["annotations"][0]["result"] = list(regions)
+        (tmp_path / "export.json").write_text(json.dumps([task]))
+        return read_dataset(tmp_path)
+
+    tracks = task["annotations"][0]["result"]
+    for html in (
+        '<video src="/data/upload/1/1a2b3c4d-rally.mp4" width="100%" controls></video>',
+        "<div><Video controls><source src='/data/local-files/?x=1&amp;d=a/rally.mp4'></Video></div>",
+    ):
+        assert where(read(html, *tracks)) == expected
+    assert read("<video></video>", *tracks).errors[0].message == "its data show a <video> whose src is no video file"
+    assert read("http://[ rally", *tracks).errors[0].message == "its data name no video"
+    box = {"type": "rectanglelabels", "value": {"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["ball"]}}
+    dataset = read('<video src="rally.mp4"></video>', box)
+    assert (dataset.format, len(dataset), [(p.id, p.severity) for p in dataset.problems]) == (
+        "label_studio", 0, [("video-skipped", "note")],
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"labels of a video in HTML.*<VideoRectangle>"):
+        read('<video src="rally.mp4"></video>', {"type": "choices", "value": {"choices": ["serve"]}})
 
 
 def test_mistakes_in_label_studio_tracks_are_told(studio, tmp_path):
@@ -315,6 +344,20 @@ def test_cvat_tasks_may_lie_one_folder_down_with_videos_beside_or_in_a_neighbour
         "b/annotations": "other.mp4",
     }
     assert {r.path.name for r in read_dataset(tmp_path / "a").records} == {"Rally 1.mp4"}
+
+
+def test_of_a_folder_of_many_xmls_few_are_opened_to_tell_that_none_has_tracks(cvat, tmp_path, monkeypatch):
+    cvat(track(point(0, 10, 20)))
+    folder = tmp_path / "Annotations"
+    folder.mkdir()
+    for number in range(50):
+        (folder / f"{number:06d}.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
+    opened = []
+    monkeypatch.setattr(cvat_video, "read_start", lambda file: opened.append(file) or read_start(file))
+    assert not cvat_video.detect(folder) and len(opened) == 20
+    (tmp_path / "annotations.xml").rename(folder / "annotations.xml")
+    assert cvat_video.detect(folder) and cvat_video.detect(tmp_path)
+    assert {r.group for r in read_dataset(tmp_path, format="cvat_video").records} == {"Annotations/annotations"}
 
 
 def test_a_cvat_skeleton_of_one_point_is_the_point_and_one_of_several_is_told(cvat):

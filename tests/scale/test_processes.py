@@ -208,9 +208,9 @@ def test_what_processes_found_comes_together_in_the_order_of_the_records() -> No
 
 
 def test_one_core_each_leaves_none_for_loader_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("sightline.loader.usable_cores", lambda: 2)
     assert (worker_count("auto"), worker_count("auto", sharing=2), worker_count(3, sharing=2)) == (1, 0, 3)
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("sightline.loader.usable_cores", lambda: 64)
     assert (worker_count("auto"), worker_count("auto", sharing=8)) == (8, 4)
 
 

@@ -202,6 +202,7 @@ def test_the_same_run_is_known_by_its_key_wherever_it_lies(run: Path, tmp_path: 
         ("run.json", "{", "run.json is damaged (line 1:"),
         ("evaluation/metrics.json", "[]", "it holds a list, not an object"),
         ("config.yaml", "a: [", "is not YAML"),
+        ("config.yaml", "a: &a [*a]", "an alias (*name) stands within the very value that it names"),
         ("config.yaml", "- a", "no settings by name"),
     ],
 )

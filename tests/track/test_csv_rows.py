@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -150,3 +155,76 @@ except UserError as error:
         assert [p.frame for p in file.done] == list(range(kept))
         file.write([TrackPoint(frame=kept, step="lost")])
     assert len(read_rows(path)[1]) == kept + 1
+
+
+@contextmanager
+def written_by_another(path: Path, *, resume: bool) -> Iterator[None]:
+    """A process that has the file open, and one more row in it if it began it; killed at the end of the block."""
+    ready, held = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with RowFile(path, resume=resume) as file:
+            if not resume:
+                file.write([SEEN])
+            os.write(held, b"1")
+            signal.pause()
+        os._exit(0)
+    assert os.read(ready, 1) == b"1"
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX")
+def test_a_file_has_one_writer_and_a_killed_one_leaves_it_free(tmp_path: Path, cli: Callable) -> None:
+    path = tmp_path / "points.csv"
+    for resume in (False, True):
+        with written_by_another(path, resume=resume):
+            before = path.read_bytes()
+            with pytest.raises(UserError, match=r"Another process is writing to .*points\.csv\. Wait for it"):
+                RowFile(path, resume=True)
+            ran = cli("track", tmp_path / "run", tmp_path / "video.mp4", "--out", path, "--resume")
+            assert ran.code == 2 and f"Another process is writing to {path}" in ran.err
+            with pytest.raises(UserError, match="exists already"):
+                RowFile(path)
+        assert path.read_bytes() == before
+    with RowFile(path, resume=True) as file:
+        assert [point.frame for point in file.done] == [7]
+        file.write([UNSEEN])
+    with RowFile(path, resume=True) as again:  # given back
+        assert [point.frame for point in again.done] == [7, 8]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX")
+def test_the_lock_lasts_while_rows_are_written(tmp_path: Path) -> None:
+    """POSIX gives a lock up with the first descriptor of its file that is closed, whichever that is."""
+    path = tmp_path / "points.csv"
+    with RowFile(path) as file:
+        file.write([SEEN])
+    with RowFile(path, resume=True) as file:
+        file.write([UNSEEN])
+        pid = os.fork()
+        if pid == 0:
+            try:
+                RowFile(path, resume=True)
+            except UserError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX")
+def test_where_a_disk_knows_no_locks_rows_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with RowFile(tmp_path / "points.csv") as file:
+        file.write([SEEN])
+    with RowFile(tmp_path / "points.csv", resume=True) as file:
+        file.write([UNSEEN])
+    assert len(read_rows(tmp_path / "points.csv")[1]) == 2

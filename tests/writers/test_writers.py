@@ -277,6 +277,11 @@ def test_label_studio_gets_percents_and_a_matching_configuration(tmp_path: Path)
     assert results[0]["value"]["x"] == pytest.approx(100 * 5.5 / 64)
     assert results[0]["value"]["y"] == pytest.approx(100 * 7.5 / 48)
     assert (results[0]["original_width"], results[0]["original_height"]) == (64, 48)
+    # Of a large picture a percent is many pixels: eight decimals keep its place.
+    large = replace(half(tmp_path), size_hw=(48, 300_000))
+    tasks, _ = WRITERS["label_studio"].write([large], tmp_path / "large", skeleton=NAMED)
+    (point, _) = json.loads(tasks.read_text())[0]["predictions"][0]["result"]
+    assert point["value"]["x"] * 3000 == pytest.approx(5.5, abs=2e-5)
     view = ElementTree.parse(config).getroot()
     labels, image = view.find("KeyPointLabels"), view.find("Image")
     assert labels is not None

@@ -5,7 +5,6 @@ Next: table.py
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from torch import nn
 from sightline.bench.clock import torch_threads
 from sightline.bench.result import BenchResult, row
 from sightline.config import Experiment
+from sightline.cores import usable_cores
 from sightline.drawn.faces import write_drawn_faces
 from sightline.loader import EpochSampler, Pictures, Position, TrainingSamples, training_loader, worker_count
 from sightline.model import build
@@ -58,7 +58,7 @@ def measure(
     *, pictures: int, batch: int, blocks: int, steps: int, side: int = 128, uncounted: int = UNCOUNTED, threads: int = 2
 ) -> BenchResult:
     """Blocks of steps fed by the loader and by preloaded batches, in turn."""
-    threads = min(threads, os.cpu_count() or 1)
+    threads = min(threads, usable_cores())
     with tempfile.TemporaryDirectory() as folder, torch_threads(threads):
         trainer = _Trainer(Path(folder), pictures=pictures, batch=batch, side=side)
         loaded, preloaded = trainer.endless(), trainer.preloaded()

@@ -65,10 +65,11 @@ def check(
 
     from sightline.doctor.fix import require_new, write_fixed
     from sightline.doctor.page import write_page
-    from sightline.readers import read_dataset
+    from sightline.readers import read_dataset, require_data
     from sightline.scan import scan
     from sightline.splits import SplitBy
 
+    data = require_data(data)
     if fix is not None:  # both before minutes are spent on pictures
         require_new(fix, data)
     if html is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +11,7 @@ from cyclopts import Parameter, validators
 from sightline.cli import console
 from sightline.cli.addresses import refuse_address
 from sightline.cli.options import Flag
+from sightline.cores import usable_cores
 from sightline.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def predict_many(
         raise UserError("--address is of a Ray cluster. Add --engine ray, or leave it out.")
     for given in inputs:
         refuse_address(given)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, usable_cores() // workers)
     model = ModelFile(path=run.absolute(), score=score, device=device, threads=threads)
     with console.err.status("looking for inputs"):
         units, twice = find_units(inputs, follows=model.follows)

@@ -33,6 +33,7 @@ from sightline.pipeline import train_run
 from sightline.prepare import Prepared, prepare
 from sightline.recipes import LADDERS, recipe
 from sightline.records import Dataset
+from sightline.settings import load_yaml
 from sightline.train import Watcher
 
 _KEYS = {"recipe", "name", "use", "set"}
@@ -101,7 +102,7 @@ def read_ladder(text: str) -> list[Experiment]:
             raise unknown_name("ladder", text, LADDERS)
         return LADDERS[text]()
     try:
-        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        held = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no {path}. Give a ladder's name or a YAML file that holds one.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -19,6 +19,7 @@ import yaml
 from sightline.errors import UserError
 from sightline.metrics.picture_table import PictureTable
 from sightline.report.values import number, section
+from sightline.settings import load_yaml
 
 _AGAIN = "Evaluate it again: sightline evaluate {run} --data DATA --split run-val --out {run}"
 FOLDS = "folds.yaml"  # in a folder of cross-validation, whose repeats are runs
@@ -197,7 +198,7 @@ def _other_pictures(first: Run, run: Run) -> str:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path} cannot be read as YAML ({_short(error)}). Restore it.") from error
     if not isinstance(value, dict):

@@ -106,6 +106,19 @@ def robust_scores(values: np.ndarray, *, least_sigma: float) -> np.ndarray:
     return (values - middle) / max(float(sigma), least_sigma)
 
 
+def extents(xy: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """The longer side of the box around the visible points of each record, [N]; 0 without any.
+
+    Args:
+        xy: [N, K, 2].
+        visible: [N, K].
+    """
+    shown = visible[..., None]
+    low = np.where(shown, xy, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(shown, xy, -np.inf).max(axis=1, initial=-np.inf)
+    return np.maximum(high - low, 0).max(axis=1)
+
+
 def listed(names: Sequence[str]) -> str:
     """The first few names, and how many more."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -87,7 +87,7 @@ _ENTRIES: tuple[tuple[str, str, Severity, str, str, str], ...] = (
     ("reading", "crowd-skipped", "note", "annotations of crowds are left out", "nothing", ""),
     ("reading", "columns-ignored", "note", "columns of a CSV that nothing is made of", "check that no point is among them", ""),
     ("reading", "boxes-of-objects", "note", "rectangles beside points: each is the box of an object", "nothing", ""),
-    ("reading", "columns-assumed", "note", "no header, or a box in one cell: what the numbers are taken for", "check that it is so", ""),
+    ("reading", "columns-assumed", "note", "no header, a box in one cell, or places that are mostly fractions: what the numbers are taken for", "check that it is so", ""),
     ("reading", "split-missing", "warning", "a part that is named is not there", "add it, or remove the entry", ""),
     ("reading", "score-ignored", "warning", "label files with scores: detections taken for labels?", "check that these are labels", ""),
     ("reading", "predictions-read", "note", "pre-annotations are read where no person labelled", "nothing", ""),

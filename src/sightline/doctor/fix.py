@@ -8,7 +8,7 @@ Next: fix_clips.py
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,8 +80,9 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
         raise UserError(f"There is nothing to write: no record of {dataset.root} is usable. Mend the errors first.")
     with new_folder(out) as aside:
         upright = {change.image_id for change in changes if change.id == "image-rotated"}
+        turned = _turned({record.path for record in fixed.records if record.image_id in upright}, aside / _ASIDE)
         write = _write_clips if dataset.has_clips else _write_pictures
-        labels, format = write(fixed, aside, upright)
+        labels, format = write(fixed, aside, turned)
         shutil.rmtree(aside / _ASIDE, ignore_errors=True)
         if format != dataset.format:
             text = f"written as {format}: there is no writer of {dataset.format} that can hold these labels"
@@ -97,16 +98,14 @@ def write_fixed(found: Examination, out: Path) -> Fixed:
     )
 
 
-def _write_pictures(dataset: Dataset, out: Path, upright: set[str]) -> tuple[Path, str]:
-    """The first label file and its format; pictures of records in `upright` are turned."""
-    turned = _turned({r.path for r in dataset.records if r.image_id in upright}, out / _ASIDE)
+def _write_pictures(dataset: Dataset, out: Path, turned: Mapping[Path, Path]) -> tuple[Path, str]:
+    """The first label file and its format; pictures that were turned are taken in place of their originals."""
     records = [replace(record, path=turned.get(record.path, record.path)) for record in dataset.records]
     return convert_to_nearest(dataset.with_records(records), out)
 
 
-def _write_clips(dataset: Dataset, out: Path, upright: set[str]) -> tuple[Path, str]:
+def _write_clips(dataset: Dataset, out: Path, turned: Mapping[Path, Path]) -> tuple[Path, str]:
     """As `_write_pictures`, for clips."""
-    turned = _turned({r.path for r in dataset.records if r.image_id in upright}, out / _ASIDE)
     clips = [in_place_of(clip, turned) for clip in clips_of(dataset)]
     return first_that_holds(nearest_formats(dataset), out, write=lambda name: convert_clips(clips, out, to=name))
 

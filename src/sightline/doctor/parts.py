@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sightline.doctor.case import Case, listed, suspect
+from sightline.doctor.case import Case, extents, listed, suspect
 from sightline.doctor.tracks import frame_number
 from sightline.records import Problem, Record
 from sightline.splits import Split
@@ -69,8 +69,9 @@ def _adjoining(case: Case, split: Split) -> Iterable[Problem]:
     placed: dict[tuple[str, int], tuple[Record, bool]] = {}
     for part, validates in ((split.train, False), (split.val, True)):
         for record in part:
-            number = frame_number(record)
-            if record.group is None and number is not None and record.path in case.looks:
+            if record.group is not None or record.path not in case.looks:
+                continue
+            if (number := frame_number(record)) is not None:
                 stem = re.sub(r"\d+(\.\w+)?(#\d+)?$", "", record.image_id)
                 placed[stem, number] = record, validates
     scored = [key for key, (_, validates) in placed.items() if validates]
@@ -117,11 +118,12 @@ def _found(records: Sequence[Record]) -> set[int]:
 
 
 def _sizes(records: Sequence[Record]) -> list[float]:
-    sizes: list[float] = []
-    for record in records:
-        if record.objects is not None:
-            sides = record.objects.boxes_xyxy[:, 2:] - record.objects.boxes_xyxy[:, :2]
-            sizes += np.sqrt(sides.prod(axis=1)).tolist()
-        elif record.visible.sum() > 1:
-            sizes.append(float(np.ptp(record.points_xy[record.visible], axis=0).max()))
-    return sizes
+    """Of each object: the root of its box's area, or the extent of its points where there are two and more."""
+    boxed = [record.objects.boxes_xyxy for record in records if record.objects is not None]
+    sizes = [np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)) for boxes in boxed]
+    pointed = [record for record in records if record.objects is None]
+    if pointed:
+        visible = np.stack([record.visible for record in pointed])
+        xy = np.stack([record.points_xy for record in pointed])
+        sizes.append(extents(xy, visible)[visible.sum(axis=1) > 1])
+    return np.concatenate([np.zeros(0), *sizes]).tolist()

@@ -23,11 +23,16 @@ _BOX_SLACK = 1.2
 def check(case: Case) -> Iterable[Problem]:
     """Problems of points that need no mean shape."""
     records = [record for record in case.records if record.visible.any()]
-    yield from _corners(case, records)
-    yield from _coinciding(case, records)
-    yield from _copied(case, records)
+    if not records:
+        return
+    xy = np.stack([record.points_xy for record in records])
+    visible = np.stack([record.visible for record in records])
+    yield from _corners(case, records, xy)
+    rounded = xy.round(_SAME)
+    yield from _coinciding(case, records, rounded, visible)
+    yield from _copied(case, records, rounded, visible)
     yield from _outside_boxes(records)
-    yield from _few(records)
+    yield from _few(records, visible)
 
 
 def at_corner(record: Record) -> np.ndarray:
@@ -35,22 +40,22 @@ def at_corner(record: Record) -> np.ndarray:
     return record.visible & (np.abs(record.points_xy) <= _CORNER).all(axis=1)
 
 
-def _corners(case: Case, records: list[Record]) -> Iterable[Problem]:
+def _corners(case: Case, records: list[Record], xy: np.ndarray) -> Iterable[Problem]:
     names = case.dataset.skeleton.names
-    near = [record for record in records if np.abs(record.points_xy).max(axis=1).min() <= _CORNER]
-    for record in near:
+    is_there: np.ndarray = (np.abs(xy) <= _CORNER).all(axis=2)  # [N, K]
+    for i in np.flatnonzero(is_there.any(axis=1)).tolist():
+        record = records[i]
         if (found := at_corner(record)).any():
             which = listed([names[k] for k in np.flatnonzero(found)])
             yield suspect("point-at-corner", record, f"{which} in the corner: a missing point that was written as 0?")
 
 
-def _coinciding(case: Case, records: list[Record]) -> Iterable[Problem]:
+def _coinciding(case: Case, records: list[Record], xy: np.ndarray, visible: np.ndarray) -> Iterable[Problem]:
     """Pairs in one place that are usually apart; lips and lids that close are not."""
     names = case.dataset.skeleton.names
-    if len(names) < 2 or not records:
+    if len(names) < 2:
         return
-    xy = np.stack([record.points_xy for record in records]).round(_SAME)
-    shown = np.stack([record.visible for record in records]) & ~(np.abs(xy) <= _CORNER).all(axis=2)
+    shown = visible & ~(np.abs(xy) <= _CORNER).all(axis=2)
     # Those that are not shown are all different, far outside; sorted, equal ones stand side by side.
     place = np.where(shown, xy[..., 0] + 1j * xy[..., 1], -1e9 * (1 + np.arange(len(names))))
     side_by_side = np.sort(place, axis=1)
@@ -76,12 +81,11 @@ def _usual_distance(records: list[Record], pair: tuple[int, int]) -> float:
     return float(np.quantile(shares, 0.1)) if len(shares) >= ENOUGH else 1.0
 
 
-def _copied(case: Case, records: list[Record]) -> Iterable[Problem]:
+def _copied(case: Case, records: list[Record], xy: np.ndarray, visible: np.ndarray) -> Iterable[Problem]:
     digests = {path: look.digest for path, look in case.looks.items()}
     same: dict[bytes, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.visible.sum() >= 3:
-            same[record.points_xy.round(_SAME).tobytes() + record.visible.tobytes()].append(record)
+    for i in np.flatnonzero(visible.sum(axis=1) >= 3).tolist():
+        same[xy[i].tobytes() + visible[i].tobytes()].append(records[i])
     for group in same.values():
         files = {digests.get(record.path, str(record.path).encode()) for record in group}
         if len(files) > 1:
@@ -105,10 +109,10 @@ def _share_outside(record: Record) -> float:
     return float(((x < x0) | (x > x1) | (y < y0) | (y > y1)).mean())
 
 
-def _few(records: list[Record]) -> Iterable[Problem]:
+def _few(records: list[Record], visible: np.ndarray) -> Iterable[Problem]:
     if len(records) < ENOUGH:
         return
-    counts = np.array([int(record.visible.sum()) for record in records])
+    counts = visible.sum(axis=1)
     usual = float(np.quantile(counts, 0.1))
     for i in np.flatnonzero(counts < usual / 2):
         yield suspect("points-few", records[i], f"{counts[i]} points; nine records in ten have {usual:.0f} or more")

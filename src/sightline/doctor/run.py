@@ -59,7 +59,7 @@ def examine(
     split_by: SplitBy = "auto",
     recipe: Experiment | None = None,
     look: bool = True,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> Examination:
     """Run the checks over a data set.
 
@@ -69,7 +69,7 @@ def examine(
         split_by: how to divide, where the recipe does not say.
         recipe: also check the fit to this experiment; imports torch.
         look: look at pictures; without, only labels and what readers found are judged.
-        workers: threads.
+        workers: as of `scan`.
 
     Raises:
         UserError: a way to split that there is not.

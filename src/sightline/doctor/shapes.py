@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightline.doctor.case import Case, listed, robust_scores, suspect
+from sightline.doctor.case import Case, extents, listed, robust_scores, suspect
 from sightline.records import Problem, Record
 
 ENOUGH = 20
@@ -105,7 +105,7 @@ def _unexplained(apart: np.ndarray, seen: np.ndarray) -> np.ndarray:
         rest = full - shares @ ways.T
         left = np.where(seen, rest[:, : seen.shape[1]] + 1j * rest[:, seen.shape[1] :], 0)
         far = np.where(seen, np.abs(left), np.nan)
-        limits = np.maximum(2 * _middle(far.T), 0.02)[:, None]
+        limits = np.maximum(2 * _middle_of_each(far), 0.02)[:, None]
         weight = seen * np.minimum(1, limits / np.maximum(np.abs(left), 1e-12))
     return left
 
@@ -115,6 +115,18 @@ def _middle(values: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a point that no record has
         return np.nan_to_num(np.nanmedian(values, axis=0))
+
+
+def _middle_of_each(rows: np.ndarray) -> np.ndarray:
+    """The median of each row [N, K] of few numbers, without its NaN: [N]; 0 where a row holds nothing.
+
+    What `_middle` gives of the transpose, in a fraction of the time that NumPy takes for so many short ones.
+    """
+    ordered = np.sort(rows, axis=1)  # NaN come last
+    count = (~np.isnan(rows)).sum(axis=1, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=1)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, rows.shape[1] - 1), axis=1)
+    return np.nan_to_num((low + high)[:, 0] / 2)
 
 
 def _unit(mean: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -154,7 +166,7 @@ def _aligned(z: np.ndarray, seen: np.ndarray, mean: np.ndarray) -> tuple[np.ndar
         factor = shared / np.maximum((weight * np.abs(about) ** 2).sum(axis=1), 1e-12)
         shift = goal - factor * centre
         far = np.where(base > 0, np.abs(z * factor[:, None] + shift[:, None] - mean), np.nan)
-        limit = np.maximum(2 * _middle(far.T), 0.02)[:, None]
+        limit = np.maximum(2 * _middle_of_each(far), 0.02)[:, None]
         weight = base * np.minimum(1, limit / np.maximum(np.nan_to_num(far), 1e-12))
     return weight, factor, shift
 
@@ -162,11 +174,15 @@ def _aligned(z: np.ndarray, seen: np.ndarray, mean: np.ndarray) -> tuple[np.ndar
 def check(case: Case) -> Iterable[Problem]:
     """Problems of shapes; nothing is said of fewer than 20 records with 3 points and more."""
     swapped = {problem.image_id for problem in case.dataset.problems if problem.id == "points-swapped"}
-    records = [one for one in case.records if _has_shape(one)]
+    if len(case.records) < ENOUGH:
+        return
+    points = np.stack([record.points_xy for record in case.records])
+    seen = np.stack([record.visible for record in case.records])
+    has_shape = (seen.sum(axis=1) >= _MIN_POINTS) & (extents(points, seen) > 1)
+    records = [record for record, is_one in zip(case.records, has_shape.tolist(), strict=True) if is_one]
     if len(records) < ENOUGH:
         return
-    points = np.stack([record.points_xy for record in records])
-    seen = np.stack([record.visible for record in records])
+    points, seen = points[has_shape], seen[has_shape]
     fitted = fit_shapes(points[..., 0] + 1j * points[..., 1], seen)
     mirrored = (fitted.mirrored < _MIRROR_RATIO * fitted.misfit) & (fitted.misfit - fitted.mirrored > _MIRROR_GAIN)
     mirrored &= not case.dataset.skeleton.flip_pairs  # with twins, points-swapped says it
@@ -179,11 +195,6 @@ def check(case: Case) -> Iterable[Problem]:
     yield from _odd(case, records, fitted, told=told, seen=seen)
     yield from _turned(records, fitted)
     yield from _sizes(records, fitted)
-
-
-def _has_shape(record: Record) -> bool:
-    shown = record.points_xy[record.visible]
-    return len(shown) >= _MIN_POINTS and float(np.ptp(shown, axis=0).max()) > 1
 
 
 def _odd(case: Case, records: list[Record], fitted: Fitted, *, told: np.ndarray, seen: np.ndarray) -> Iterable[Problem]:

@@ -10,7 +10,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,14 +23,16 @@ _TAIL, _BEYOND = 0.8, 4.0  # fast and slow take turns: the limit is 4 times what
 _FLOOR = 0.02  # of the picture's diagonal: less is no jump
 _MOST_GAPS = 0.5
 _STILL_PX = 1.0
+_DOUBLE = re.compile(r"#\d+$")  # what tells records of one picture apart
+_LAST_DIGITS = re.compile(r"(\d+)(\.[A-Za-z0-9]+)?$")
 
 
 def frame_number(record: Record) -> int | None:
     """The frame's number in its clip, or None where its name ends without digits."""
     if record.frame is not None:
         return record.frame
-    name = re.sub(r"#\d+$", "", record.image_id)
-    found = re.search(r"(\d+)(\.[A-Za-z0-9]+)?$", name)
+    name = record.image_id
+    found = _LAST_DIGITS.search(_DOUBLE.sub("", name) if "#" in name else name)
     return int(found.group(1)) if found else None
 
 
@@ -49,14 +51,56 @@ def clips_of(records: Iterable[Record]) -> dict[str, list[tuple[int, Record]]]:
     return clips
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Frames:
+    """All frames of all clips, clip by clip and in order.
+
+    Attributes:
+        groups: [T], the clip of each.
+        numbers: [T].
+        records: [T].
+        xy: [T, K, 2].
+        visible: [T, K].
+        follows: [T], whether the frame before it in its clip has the number before.
+    """
+
+    groups: list[str]
+    numbers: list[int]
+    records: list[Record]
+    xy: np.ndarray
+    visible: np.ndarray
+    follows: np.ndarray
+
+
+def _in_a_row(clips: dict[str, list[tuple[int, Record]]]) -> _Frames:
+    """At least one clip's frames."""
+    groups = [group for group, frames in clips.items() for _ in frames]
+    numbers = [number for frames in clips.values() for number, _ in frames]
+    records = [record for frames in clips.values() for _, record in frames]
+    starts = np.cumsum([0, *(len(frames) for frames in clips.values())])[:-1]
+    follows = np.diff(numbers, prepend=numbers[0]) == 1
+    follows[starts] = False
+    return _Frames(
+        groups=groups,
+        numbers=numbers,
+        records=records,
+        xy=np.stack([record.points_xy for record in records]),
+        visible=np.stack([record.visible for record in records]),
+        follows=follows,
+    )
+
+
 def check(case: Case) -> Iterable[Problem]:
     """Jumps, labels that stand still, gaps."""
     clips = clips_of(case.records)
+    if not clips:
+        return
+    frames = _in_a_row(clips)
     for point, name in enumerate(case.dataset.skeleton.names):
-        yield from _jumps(clips, point=point, name=name)
-    yield from _still(clips)
-    for group, frames in clips.items():
-        numbers = np.array([number for number, _ in frames])
+        yield from _jumps(frames, point=point, name=name)
+    yield from _still(frames)
+    for group, labelled in clips.items():
+        numbers = np.array([number for number, _ in labelled])
         gaps = np.diff(numbers)
         if 0 < (gaps > 1).mean() < _MOST_GAPS:  # else only some frames were ever labelled
             missing = int((gaps - 1).sum())
@@ -64,54 +108,51 @@ def check(case: Case) -> Iterable[Problem]:
             yield suspect("frames-missing", case.dataset, message)
 
 
-def _jumps(clips: dict[str, list[tuple[int, Record]]], *, point: int, name: str) -> Iterable[Problem]:
+def _jumps(frames: _Frames, *, point: int, name: str) -> Iterable[Problem]:
     """A spike: both the way there and the way back (where there is one) are longer than the point ever moves."""
-    pairs = [
-        (group, number, first, second)
-        for group, frames in clips.items()
-        for (before, first), (number, second) in pairwise(frames)
-        if number == before + 1 and first.visible[point] and second.visible[point]
-    ]
-    ways = np.array([(*first.points_xy[point], *second.points_xy[point]) for *_, first, second in pairs]).reshape(-1, 4)
-    distances = np.hypot(ways[:, 2] - ways[:, 0], ways[:, 3] - ways[:, 1]).tolist()
-    steps = {(group, number): step for (group, number, *_), step in zip(pairs, distances, strict=True)}
-    if len(steps) < ENOUGH_STEPS:
+    visible = frames.visible[:, point]
+    known = frames.follows & visible & np.roll(visible, 1)
+    ways = np.diff(frames.xy[:, point], axis=0, prepend=frames.xy[:1, point])
+    # From the frame before it to each: [T], NaN where none is known; the clip's end has no way on.
+    steps = np.append(np.where(known, np.hypot(ways[:, 0], ways[:, 1]), np.nan), np.nan)
+    lengths = steps[:-1][known]
+    if len(lengths) < ENOUGH_STEPS:
         return
-    lengths = np.array(list(steps.values()))
     middle = float(np.median(lengths))
     sigma = TO_SIGMA * float(np.median(np.abs(lengths - middle)))
     limit = max(middle + _FAR * sigma, _BEYOND * float(np.quantile(lengths, _TAIL)))
-    for group, frames in clips.items():
-        for number, record in frames:
-            there, back = steps.get((group, number)), steps.get((group, number + 1))
-            around = [step for step in (there, back) if step is not None]
-            if not around or min(around) <= limit:
-                continue
-            floor = _FLOOR * math.hypot(*(record.size_hw or (0, 0)))
-            is_end = there is None or back is None
-            if min(around) <= floor or (is_end and _is_neighbours(steps, group, number)):
-                continue
-            message = f"'{name}' jumps {max(around):.0f} pixels at frame {number} of '{group}'; "
-            yield suspect("point-jump", record, f"{message}half of its steps are below {middle:.1f}")
-
-
-def _is_neighbours(steps: dict[tuple[str, int], float], group: str, number: int) -> bool:
-    """Whether the one step at the end of a run belongs to a spike at the frame beside it."""
-    there, back = steps.get((group, number)), steps.get((group, number + 1))
-    if there is None and back is not None:
-        beyond = steps.get((group, number + 2))
-        return beyond is not None and beyond > back / 2
-    before = steps.get((group, number - 1))
-    return there is not None and before is not None and before > there / 2
-
-
-def _still(clips: dict[str, list[tuple[int, Record]]]) -> Iterable[Problem]:
-    for group, frames in clips.items():
-        pairs = [(a, b) for (i, a), (j, b) in pairwise(frames) if j == i + 1]
-        pairs = [(a, b) for a, b in pairs if (a.visible & b.visible).any() and (a.visible == b.visible).all()]
-        moved = np.array([np.abs(b.points_xy - a.points_xy)[b.visible].max() for a, b in pairs])
-        if len(moved) < ENOUGH_STEPS or np.quantile(moved, 0.2) < _STILL_PX:
+    for at in np.flatnonzero(np.fmin(steps[:-1], steps[1:]) > limit).tolist():
+        around = steps[at : at + 2]
+        record = frames.records[at]
+        floor = _FLOOR * math.hypot(*(record.size_hw or (0, 0)))
+        if np.nanmin(around) <= floor or (np.isnan(around).any() and _is_neighbours(steps, at)):
             continue
-        for i in np.flatnonzero(moved == 0):
-            message = f"the very label of the frame before, where all others of '{group}' move"
-            yield suspect("frames-copied", pairs[i][1], message)
+        message = f"'{name}' jumps {np.nanmax(around):.0f} pixels at frame {frames.numbers[at]} of "
+        message += f"'{frames.groups[at]}'; half of its steps are below {middle:.1f}"
+        yield suspect("point-jump", record, message)
+
+
+def _is_neighbours(steps: np.ndarray, at: int) -> bool:
+    """Whether the one step at the end of a run belongs to a spike at the frame beside it; `steps` [T + 1] as above."""
+    there, back = steps[at], steps[at + 1]
+    if np.isnan(there):
+        return bool(steps[at + 2] > back / 2)
+    return bool(steps[at - 1] > there / 2)
+
+
+def _still(frames: _Frames) -> Iterable[Problem]:
+    """Labels that are those of the frame before to the last bit, in clips where everything moves."""
+    is_same = (frames.visible == np.roll(frames.visible, 1, axis=0)).all(axis=1)
+    pairs = np.flatnonzero(frames.follows & is_same & frames.visible.any(axis=1))  # each is told by its later frame
+    ways = np.abs(frames.xy[pairs] - frames.xy[pairs - 1]).max(axis=2, initial=0)
+    moved = np.where(frames.visible[pairs], ways, 0).max(axis=1, initial=0)
+    of_clip: dict[str, list[int]] = defaultdict(list)
+    for i, at in enumerate(pairs.tolist()):
+        of_clip[frames.groups[at]].append(i)
+    for group, mine in of_clip.items():
+        if len(mine) < ENOUGH_STEPS or np.quantile(moved[mine], 0.2) < _STILL_PX:
+            continue
+        for i in mine:
+            if moved[i] == 0:
+                message = f"the very label of the frame before, where all others of '{group}' move"
+                yield suspect("frames-copied", frames.records[pairs[i]], message)

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 
 from sightline.doctor.copies import Alike
-from sightline.doctor.look import THUMB
+from sightline.doctor.look import thumb_of
 from sightline.errors import UserError
 from sightline.images import read_image
 from sightline.readers.footage import Footage
@@ -141,16 +140,13 @@ def _size(clip: Clip) -> tuple[int, int] | None:
 def _thumbs(footage: Footage) -> dict[int, np.ndarray]:
     """Grey levels [32, 32] of the frames that are compared, by number."""
     if footage.video is None:
-        pixels = {n: read_image(footage.pictures[n], channels=1) for n in _COMPARED if n in footage.pictures}
-    else:
-        pixels = {}
-        with open_source(footage.video) as source:
-            for frame in source:
-                if frame.number in _COMPARED:
-                    pixels[frame.number] = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
-                if frame.number >= max(_COMPARED):
-                    break
-    return {
-        number: cv2.resize(image, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(THUMB, THUMB)
-        for number, image in pixels.items()
-    }
+        numbers = [number for number in _COMPARED if number in footage.pictures]
+        return {number: thumb_of(read_image(footage.pictures[number], channels=1)) for number in numbers}
+    thumbs = {}
+    with open_source(footage.video) as source:
+        for frame in source:
+            if frame.number in _COMPARED:
+                thumbs[frame.number] = thumb_of(frame.image)
+            if frame.number >= max(_COMPARED):
+                break
+    return thumbs

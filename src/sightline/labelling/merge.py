@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from sightline.errors import UserError
+from sightline.files import free_name
 from sightline.labelling.candidates import is_labelled, picture_id
 from sightline.labelling.join import alike, newer, union
 from sightline.labelling.match import match_pictures
@@ -71,9 +72,12 @@ class _Joining:
     def add(self, records: Sequence[Record], *, is_namesake: bool) -> None:
         """A picture that the old data set does not have."""
         name = picture_id(records[0])
-        free = name
-        if is_namesake or name in self.ids:
-            free = _free_name(name, taken=self.ids)
+        free = free_name(
+            name,
+            is_taken=lambda one: one in self.ids or (is_namesake and one == name),
+            ending=PurePosixPath(name).suffix,
+        )
+        if free != name:
             self.renamed[name] = free
         self.ids.add(free)
         self.new += [_named(record, free, number) for number, record in enumerate(records, start=1)]
@@ -152,12 +156,3 @@ def _placed(records: Sequence[Record], before: Record) -> list[Record]:
         )
         for number, record in enumerate(records, start=1)
     ]
-
-
-def _free_name(name: str, *, taken: set[str]) -> str:
-    """The name with a number behind it that no picture has yet."""
-    path = PurePosixPath(name)
-    number = 2
-    while (free := str(path.with_name(f"{path.stem}-{number}{path.suffix}"))) in taken:
-        number += 1
-    return free

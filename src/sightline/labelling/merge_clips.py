@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from sightline.errors import UserError
+from sightline.files import free_name
 from sightline.labelling.join import SAME_PX
 from sightline.labelling.match_clips import match_clips
 from sightline.labelling.merged import Merged, OnConflict, require_decided
@@ -44,7 +45,8 @@ def merge_clips(old: Dataset, new: Dataset, *, on_conflict: OnConflict, renames:
         if (same := matched.same.get(clip.name)) is not None:
             joining[same.name].join(clip, shift=same.shift, on_conflict=on_conflict)
             continue
-        free = _free_name(clip.name, taken={*joining, *(one.name for one in added)})
+        taken = {*joining, *(one.name for one in added)}
+        free = free_name(clip.name, is_taken=taken.__contains__)
         if free != clip.name:
             renamed[clip.name] = free
         added.append(replace(clip, name=free, records=tuple(_called(clip.records, free))))
@@ -147,12 +149,3 @@ def _is_same(first: Record, second: Record) -> bool:
 def _number(record: Record) -> int:
     assert record.frame is not None, record.image_id
     return record.frame
-
-
-def _free_name(name: str, *, taken: set[str]) -> str:
-    """The name with a number behind it that no clip has yet."""
-    free, number = name, 1
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from sightline.doctor.look import THUMB
+from sightline.doctor.look import thumb_of
 from sightline.images import ImageError, read_image
 from sightline.labelling.boxes import Boxes
 from sightline.labelling.candidates import Candidate, Candidates, Film
@@ -119,12 +119,6 @@ def frame_of(film: Film, *, number: int, time_s: float) -> Candidate:
     """A frame of a video file as a candidate; the name is that of the picture that will be made of it."""
     name = f"{film.name}/frame_{number:06d}.jpg"
     return Candidate(name=name, path=film.path, frame=number, time_s=time_s, film=film.name)
-
-
-def thumb_of(image_rgb: np.ndarray) -> np.ndarray:
-    """[32, 32] float32 grey levels, as the doctor compares pictures by."""
-    grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _in_channels(image_rgb: np.ndarray, channels: set[int]) -> dict[int, np.ndarray]:

@@ -44,7 +44,7 @@ from sightline.readers.flip_order import check_flip_order
 from sightline.readers.kaggle_csv import read_submission
 from sightline.records import Dataset
 
-__all__ = ["FORMATS", "check_flip_order", "detect_format", "read_dataset", "read_submission"]
+__all__ = ["FORMATS", "check_flip_order", "detect_format", "read_dataset", "read_submission", "require_data"]
 
 Detect = Callable[[Path], bool]
 Read = Callable[[Path], Dataset]
@@ -111,6 +111,20 @@ def read_dataset(path: str | Path, *, format: str | None = None) -> Dataset:
         UserError: the path is not there, no format or more than one fits, the format is unknown,
             or the files cannot be understood at all.
     """
+    path = require_data(path)
+    name = detect_format(path) if format is None else format.strip().lower().replace("-", "_")
+    if name not in FORMATS:
+        raise unknown_name("format", name, FORMATS)
+    _, read = FORMATS[name]
+    return read(path)
+
+
+def require_data(path: str | Path) -> Path:
+    """The path of a data set, after its `~`.
+
+    Raises:
+        UserError: there is nothing, or something that is neither a file nor a folder.
+    """
     path = Path(path).expanduser()
     if not path.exists():
         raise UserError(
@@ -118,11 +132,7 @@ def read_dataset(path: str | Path, *, format: str | None = None) -> Dataset:
         )
     if not (path.is_file() or path.is_dir()):
         raise UserError(f"{path} is a device or a pipe. Expected a label file or a folder of labels and pictures.")
-    name = detect_format(path) if format is None else format.strip().lower().replace("-", "_")
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
-    _, read = FORMATS[name]
-    return read(path)
+    return path
 
 
 def detect_format(path: Path) -> str:

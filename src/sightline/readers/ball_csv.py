@@ -10,14 +10,13 @@ In: a CSV or its folder. Out: a Dataset of clips. Next: shuttle_samples.py
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, FrameLabel, assemble_clips
+from sightline.readers.clip_assemble import ClipDraft, FrameLabel, assemble_clips, frame_number
 from sightline.readers.footage import Footage
 from sightline.readers.pictures import Pictures
 from sightline.readers.texts import Row, number, read_header, read_table
@@ -137,9 +136,7 @@ def _clip_name(cells: dict[str, str]) -> str:
 
 
 def _label(cells: dict[str, str], *, source: str) -> FrameLabel:
-    digits = re.fullmatch(r"(\d+)(?:\.0*)?", cells["frame"])
-    if digits is None:
-        raise LabelError("row-unreadable", f"the frame is '{cells['frame']}', expected a whole number from 0 on")
+    frame = frame_number(cells["frame"])
     try:
         flag = number(cells["visibility"])
         xy = (number(cells["x"]), number(cells["y"])) if flag else None
@@ -147,4 +144,4 @@ def _label(cells: dict[str, str], *, source: str) -> FrameLabel:
         shown = ", ".join(cells[name] for name in ("visibility", "x", "y"))
         raise LabelError("row-unreadable", f"visibility, x and y are ({shown}), expected numbers") from None
     split = cells.get("split", "").lower() or None
-    return FrameLabel(number=int(digits.group(1)), xy=xy, source=source, split=split)
+    return FrameLabel(number=frame, xy=xy, source=source, split=split)

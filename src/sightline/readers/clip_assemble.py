@@ -7,6 +7,7 @@ In: clips with their footage and labels, and the reader's own problems. Out: a D
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,18 @@ import numpy as np
 
 from sightline.errors import UserError
 from sightline.geometry import inside
-from sightline.readers.assemble import Findings, checked_size
-from sightline.readers.footage import Footage
+from sightline.readers.assemble import Findings, LabelError, checked_size
+from sightline.readers.footage import Footage, footage_of
 from sightline.readers.texts import is_finite, part_of_name
 from sightline.records import HISTORY, PAST_FRAMES, Before, Dataset, Record, Skeleton
+from sightline.video.library import VideoError
 
 POINT = Skeleton(names=("point",))
 
 Place = tuple[float, float]
+
+# Tables that were kept as floats write 12.0 for frame 12.
+_WHOLE = re.compile(r"(\d+)(?:\.0*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,40 @@ class ClipDraft:
     labels: Sequence[FrameLabel]
     where: str
     split: str | None = None
+
+
+def open_footage(path: Path, *, where: str, findings: Findings) -> Footage | None:
+    """The frames of a video or of a folder of numbered pictures; None, with an error, where it is no video.
+
+    Args:
+        path: the video or the folder.
+        where: the label file, as problems call it.
+        findings: takes the error, and a warning where a video ends too early.
+
+    Raises:
+        UserError: two pictures have the same number.
+        MissingExtra: it is a video, and PyAV is not installed.
+    """
+    try:
+        footage = footage_of(path)
+    except VideoError as error:
+        findings.error(error.fault, where, str(error))
+        return None
+    if footage.info is not None and not footage.info.is_whole:
+        findings.warning("video-truncated", where, f"{path.name} ends too early; its {footage.count:,} frames are used")
+    return footage
+
+
+def frame_number(text: str) -> int:
+    """The number of a frame in a table: 12 of "12", and of "12.0".
+
+    Raises:
+        LabelError: it is anything else.
+    """
+    digits = _WHOLE.fullmatch(text)
+    if digits is None:
+        raise LabelError("row-unreadable", f"the frame is '{text}', expected a whole number from 0 on")
+    return int(digits.group(1))
 
 
 def assemble_clips(

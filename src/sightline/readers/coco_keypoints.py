@@ -191,8 +191,7 @@ def _points(values: object, *, count: int) -> tuple[np.ndarray, np.ndarray]:
     if len(numbers) != 3 * count:
         raise LabelError("point-count", f"{len(numbers)} numbers for keypoints; expected {3 * count} ({count} x, y, v)")
     triplets = np.array(numbers).reshape(count, 3)
-    if not np.isin(triplets[:, 2], (0, 1, 2)).all():
-        odd = next(v for v in triplets[:, 2] if v not in (0, 1, 2))
+    if (odd := next((v for v in numbers[2::3] if v not in (0, 1, 2)), None)) is not None:
         raise LabelError("visibility-invalid", f"a keypoint has v = {odd:g}; expected 0, 1 or 2")
     visible = triplets[:, 2] > 0
     labelled = triplets[visible, :2]

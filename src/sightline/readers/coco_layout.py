@@ -14,7 +14,7 @@ from pathlib import Path
 from sightline.readers.assemble import Findings, place
 from sightline.readers.json_stream import ends_well, json_files, mentions
 from sightline.readers.pictures import LABEL_FOLDERS
-from sightline.readers.texts import part_folders
+from sightline.readers.texts import encoding_within, part_folders
 
 # No id has more digits; Python refuses to read numbers of thousands of them.
 _LONGEST = 20
@@ -58,8 +58,9 @@ def _is_wanted(file: Path, *, has_keypoints: bool) -> bool:
 def _holds_keypoints(file: Path) -> bool:
     """Whether there is a list of key points that is not empty, wherever in a JSON."""
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return _HAS_POINTS.search(data[:].decode("utf-16", errors="ignore").encode() if is_utf16 else data) is not None
+        encoding = encoding_within(data[:2])
+        text = data if encoding == "utf-8" else data[:].decode(encoding, errors="ignore").encode()
+        return _HAS_POINTS.search(text) is not None
 
 
 def root_of_labels(path: Path) -> Path:

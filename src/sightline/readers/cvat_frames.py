@@ -7,6 +7,7 @@ them. Next: cvat_video.py
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def as_tracks(images: Sequence[Node]) -> list[Node]:
     numbers = {int(match.group(1)): image for image in images if (match := _FRAME.fullmatch(_name(image)))}
     found: dict[tuple[str, int], dict[int, Node]] = {}
     for number, image in numbers.items():
+        seen: Counter[str] = Counter()
         for shape in (child for child in image.children if child.tag in _SHAPES):
             label = shape.attributes.get("label", "")
-            nth = sum((label, n) in found and number in found[label, n] for n in range(len(image.children)))
-            found.setdefault((label, nth), {})[number] = shape
+            found.setdefault((label, seen[label]), {})[number] = shape
+            seen[label] += 1
     return [
         Node(
             tag="track",

@@ -13,6 +13,7 @@ In: an XML or its folder. Out: a Dataset of clips. Next: label_studio_video.py
 from __future__ import annotations
 
 import mmap
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +21,22 @@ from pathlib import Path
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, Place, assemble_clips
+from sightline.readers.clip_assemble import ClipDraft, Place, assemble_clips, open_footage
 from sightline.readers.cvat_frames import as_tracks, is_of_frames
-from sightline.readers.footage import Footage, find_footage, footage_of, only, videos_named
+from sightline.readers.footage import Footage, find_footage, only, videos_named
 from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
 from sightline.readers.texts import is_finite, number, read_start, split_of_name
 from sightline.readers.xml_nodes import Node, read_nodes, xml_files
 from sightline.records import Dataset, Skeleton
 from sightline.video.folder_source import numbered_pictures
-from sightline.video.library import VideoError
 
 FORMAT = "cvat_video"
 LOOKED_FOR = "an XML with <annotations> and <track label=...> of points or boxes (CVAT for video 1.1)"
 
 _SHAPES = ("points", "box", "skeleton")
 _EDGES = ("xtl", "ytl", "xbr", "ybr")
+# Folders of VOC hold an XML for each picture: so many of each end are opened to tell that they are of another format.
+_PEEKED = 10
 
 
 def detect(path: Path) -> bool:
@@ -81,8 +83,19 @@ def _files(path: Path) -> list[Path]:
     """The XML files of this format: the path itself, those directly in it, or those in the folders in it."""
     if not path.is_dir():
         return [path] if path.suffix.lower() == ".xml" and _is_of_tracks(path) else []
-    below = (file for folder in sorted(path.iterdir()) for file in xml_files(folder))
-    return [file for file in xml_files(path) if _is_of_tracks(file)] or [file for file in below if _is_of_tracks(file)]
+    if files := _of_tracks(path):
+        return files
+    with os.scandir(path) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    return [file for name in names for file in _of_tracks(path / name)]
+
+
+def _of_tracks(folder: Path) -> list[Path]:
+    """Those directly in a folder; none where neither its first nor its last XMLs are of this format."""
+    files = xml_files(folder)
+    if not any(_is_of_tracks(file) for file in dict.fromkeys([*files[:_PEEKED], *files[-_PEEKED:]])):
+        return []
+    return [file for file in files if _is_of_tracks(file)]
 
 
 def _is_of_tracks(file: Path) -> bool:
@@ -137,10 +150,8 @@ def _clip(task: _Task, *, where: str, root: Path, findings: Findings) -> ClipDra
     if found is None:
         findings.error("video-missing", where, f"there is no video '{source or file.with_suffix('.mp4').name}'")
         return None
-    try:
-        footage = footage_of(found)
-    except VideoError as error:
-        findings.error(error.fault, where, str(error))
+    footage = open_footage(found, where=where, findings=findings)
+    if footage is None:
         return None
     _check_size(meta, footage, where=where, findings=findings)
     frames = _labelled_frames(meta, footage, where=where, findings=findings)

@@ -14,10 +14,9 @@ from pathlib import Path
 from sightline.errors import UserError
 from sightline.readers import deeplabcut
 from sightline.readers.assemble import Findings
-from sightline.readers.clip_assemble import ClipDraft, FrameLabel, assemble_clips
-from sightline.readers.footage import footage_of_video, only, videos_named
+from sightline.readers.clip_assemble import ClipDraft, FrameLabel, assemble_clips, open_footage
+from sightline.readers.footage import only, videos_named
 from sightline.records import Dataset, Record, Skeleton
-from sightline.video.library import VideoError
 
 FORMAT = "deeplabcut_video"
 LOOKED_FOR = "a DeepLabCut project with its videos, where --format deeplabcut_video asks for it"
@@ -73,10 +72,8 @@ def _clip(name: str, records: list[Record], *, root: Path, findings: Findings) -
         message = f"there should be one video '{name}' (.mp4, .avi, ...) in {root / 'videos'}{several}"
         findings.error("video-missing", where, message)
         return None
-    try:
-        footage = footage_of_video(video)
-    except VideoError as error:
-        findings.error(error.fault, where, str(error))
+    footage = open_footage(video, where=where, findings=findings)
+    if footage is None:
         return None
     assert footage.info is not None
     labels = []

@@ -32,6 +32,11 @@ _JSONS = (
     (('"figures"', '"objectKey"'), "a Supervisely video project", "Write a CSV frame,x,y for each video"),
     (('"shapes"', '"imagePath"'), "LabelMe's labels of one picture", f"Convert them to COCO. {_NUMBERED}"),
     (('"temporal_coordinates"',), "an export of the VGG annotator", "Write a CSV frame,x,y"),
+    (
+        ('"data"', "<video"),
+        "Label Studio's labels of a video in HTML",
+        "Draw with its tags <Video> and <VideoRectangle>",
+    ),
     (('"_via_',), "a project of the VGG annotator", "Write a CSV frame,x,y"),
 )
 _OTHERS = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sightline.errors import UserError
+from sightline.readers.texts import encoding_of, encoding_within
 
 Entry = Mapping[str, object]
 
@@ -36,7 +37,7 @@ def mentions(path: Path, *names: str) -> bool:
             if path.stat().st_size == 0:
                 return False
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(data[:2], "utf-8")
+                encoding = encoding_within(data[:2])
                 return all(data.find(f'"{name}"'.encode(encoding)) >= 0 for name in names)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
@@ -133,8 +134,7 @@ def _open(path: Path) -> Iterator[_Text]:
     """The text of a file, with errors of the disk and of the encoding made the user's."""
     try:
         with path.open("rb") as stream:
-            mark = stream.read(2)
-        encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+            encoding = encoding_of(stream.read(2))
         with path.open(encoding=encoding, newline="") as stream:
             text = _Text(stream, path=path)
             try:

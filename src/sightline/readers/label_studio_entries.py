@@ -8,10 +8,13 @@ it. In: a JSON. Out: tasks. Next: label_studio_tasks.py
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from sightline.errors import UserError
 from sightline.readers.json_stream import Entry, mentions, read_items
+from sightline.video.library import VIDEO_SUFFIXES
 
 KINDS = ("rectanglelabels", "keypointlabels", "polygonlabels", "ellipselabels")
 # What JSON-MIN puts beside the data and the regions.
@@ -47,6 +50,42 @@ def entries_of(file: Path, *, where: str) -> Iterator[tuple[str, Entry]]:
                 continue  # JSON-MIN has an object for each annotation of a task; the first counts
             seen.add(str(number))
         yield source, entry
+
+
+def video_name(data: Mapping[str, object]) -> str | None:
+    """The name of the video in a task's data: under `video`, else of the first value that ends or plays like one."""
+    for value in (data.get("video"), *data.values()):
+        if not isinstance(value, str):
+            continue
+        for said in (value, *_played(value)):
+            try:
+                address = urlsplit(said)
+            except ValueError:
+                continue  # no address, such as a text with a bracket after //
+            local = parse_qs(address.query).get("d")
+            name = Path(local[0] if local else unquote(address.path)).name
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                return name
+    return None
+
+
+def shows_video(data: Mapping[str, object]) -> bool:
+    """Whether a task's data name a video or have one in HTML, of whatever address."""
+    return video_name(data) is not None or any("<video" in str(value).lower() for value in data.values())
+
+
+def _played(html: str) -> list[str]:
+    """The addresses that the videos in HTML play; none in other texts."""
+    found: list[str] = []
+
+    class Sources(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag in ("video", "source"):
+                found.extend(address for name, address in attrs if name == "src" and address)
+
+    if "<" in html:
+        Sources().feed(html)
+    return found
 
 
 def _from_min(entry: Entry) -> Entry:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sightline.images import IMAGE_SUFFIXES
 from sightline.readers.assemble import Findings, LabelError
 from sightline.readers.json_stream import Entry
-from sightline.readers.label_studio_entries import KINDS, entries_of
+from sightline.readers.label_studio_entries import KINDS, entries_of, shows_video
 from sightline.readers.label_studio_regions import BOXES, POINTS, Drawn, drawn_from, kind_of, size_of
 from sightline.readers.pictures import Pictures
 from sightline.readers.xml_nodes import read_nodes
@@ -67,10 +67,10 @@ def read_tasks(file: Path, *, where: str, pictures: Pictures, findings: Findings
     for source, entry in entries_of(file, where=where):
         data = entry["data"]
         assert isinstance(data, Mapping), source
-        if "video" in data:
+        said = _picture_value(data)
+        if "video" in data or (said is None and shows_video(data)):
             counts.videos += 1
             continue
-        said = _picture_value(data)
         if said is None:
             findings.error("row-unreadable", source, "its data name no picture")
             continue

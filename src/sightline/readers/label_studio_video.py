@@ -4,8 +4,8 @@ Its regions are `videorectangle`s with key frames in a `sequence`. Convention of
 edge to edge; frames are counted from 1. Of a rectangle the middle is taken; a key frame without width and height is a
 point. Between key frames places are interpolated; a key frame with `enabled: false` is the last one in which the
 object is visible, until the next key frame. Frames without a visible track are labelled as not visible. Videos are
-looked for by name below the JSON's folder, without what the server puts before it. One kind of object: regions of one
-label.
+looked for by name below the JSON's folder, without what the server puts before it, also where HTML plays them. One
+kind of object: regions of one label.
 In: a JSON or its folder. Out: a Dataset of clips. Next: deeplabcut_video.py
 """
 
@@ -13,19 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, assemble_clips
-from sightline.readers.footage import Footage, footage_of_video, only, videos_named
+from sightline.readers.clip_assemble import ClipDraft, assemble_clips, open_footage
+from sightline.readers.footage import Footage, only, videos_named
 from sightline.readers.json_stream import Entry, json_files, mentions
 from sightline.readers.keyframes import Keyframe, Track, labels_of_tracks, read_keyframes
-from sightline.readers.label_studio_entries import entries_of
+from sightline.readers.label_studio_entries import entries_of, shows_video, video_name
 from sightline.readers.pictures import UPLOAD_PREFIX
 from sightline.readers.texts import is_finite
 from sightline.records import Dataset, Skeleton
-from sightline.video.library import VIDEO_SUFFIXES, VideoError
 
 FORMAT = "label_studio_video"
 LOOKED_FOR = "a JSON of tasks with a video and key frames in a sequence (Label Studio export)"
@@ -83,10 +81,12 @@ def _files(path: Path) -> list[Path]:
 
 def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findings: Findings) -> ClipDraft | None:
     """The clip of a task; None, with a problem, where it is not labelled or its video cannot be read."""
-    data = task.get("data")
-    said = _video_name(data) if isinstance(data, Mapping) else None
+    data = task["data"]
+    assert isinstance(data, Mapping), source
+    said = video_name(data)
     if said is None:
-        findings.error("row-unreadable", source, "its data name no video")
+        why = "show a <video> whose src is no video file" if shows_video(data) else "name no video"
+        findings.error("row-unreadable", source, f"its data {why}")
         return None
     shorter = UPLOAD_PREFIX.sub("", said)
     video = only(videos_named(root, said)) or (only(videos_named(root, shorter)) if shorter != said else None)
@@ -99,10 +99,8 @@ def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findin
         why = "is not labelled yet" if regions is None else "has regions, but none with a sequence of key frames"
         findings.warning("label-missing", source, f"'{said}' {why}")
         return None
-    try:
-        footage = footage_of_video(video)
-    except VideoError as error:
-        findings.error(error.fault, source, str(error))
+    footage = open_footage(video, where=source, findings=findings)
+    if footage is None:
         return None
     tracks = []
     for region in tracked:
@@ -117,7 +115,6 @@ def _clip(task: Entry, *, source: str, root: Path, names: dict[str, str], findin
     if skipped := len(regions) - len(tracked):
         findings.note("annotation-skipped", source, f"left out: {skipped} regions without a sequence of key frames")
     labels = labels_of_tracks(tracks, frames=range(footage.end), end=footage.end, where=source, findings=findings)
-    assert isinstance(data, Mapping)
     split = data.get("split")
     return ClipDraft(
         name=place(video.with_suffix(""), root),
@@ -133,19 +130,6 @@ def _sequence(region: Entry) -> Sequence[object] | None:
     value = region.get("value")
     sequence = value.get("sequence") if isinstance(value, Mapping) else None
     return sequence if isinstance(sequence, list) else None
-
-
-def _video_name(data: Mapping[str, object]) -> str | None:
-    """The name of the video in a task's data: under `video`, else the first value that ends like one."""
-    for value in (data.get("video"), *data.values()):
-        if not isinstance(value, str):
-            continue
-        address = urlsplit(value)
-        local = parse_qs(address.query).get("d")
-        name = Path(local[0] if local else unquote(address.path)).name
-        if Path(name).suffix.lower() in VIDEO_SUFFIXES:
-            return name
-    return None
 
 
 def _regions(task: Entry, *, source: str, findings: Findings) -> list[Entry] | None:

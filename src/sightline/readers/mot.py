@@ -14,12 +14,11 @@ from pathlib import Path
 
 from sightline.errors import UserError
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, FrameLabel, Place, assemble_clips
-from sightline.readers.footage import find_footage, footage_of, only, videos_in
-from sightline.readers.texts import Row, is_finite, number, part_of_name, read_header, read_table
+from sightline.readers.clip_assemble import ClipDraft, FrameLabel, Place, assemble_clips, open_footage
+from sightline.readers.footage import find_footage, only, videos_in
+from sightline.readers.texts import Row, is_finite, number, read_header, read_table, split_named
 from sightline.records import Dataset, Skeleton
 from sightline.video.folder_source import numbered_pictures
-from sightline.video.library import VideoError
 
 FORMAT = "mot"
 LOOKED_FOR = "gt/gt.txt with rows frame,id,left,top,width,height,... of one object, beside img1 (MOT)"
@@ -69,15 +68,14 @@ def _sequence_of(file: Path) -> Path:
 
 def _clip(file: Path, *, root: Path, findings: Findings) -> ClipDraft | None:
     """The clip of a sequence; None, with an error, where its frames cannot be found or read."""
-    where, folder = place(file, root), _sequence_of(file)
+    folder, top = _sequence_of(file), root.absolute()
+    where = place(file.absolute(), top)
     found = _frames_of(file, folder=folder)
     if found is None:
         findings.error("video-missing", where, f"there are no numbered pictures in {folder / 'img1'}, and no video")
         return None
-    try:
-        footage = footage_of(found)
-    except VideoError as error:
-        findings.error(error.fault, where, str(error))
+    footage = open_footage(found, where=where, findings=findings)
+    if footage is None:
         return None
     # The first picture is frame 1; where numbers in names begin with 1 or above they are frames themselves.
     shift = -1 if footage.first == 0 else 0
@@ -87,9 +85,8 @@ def _clip(file: Path, *, root: Path, findings: Findings) -> ClipDraft | None:
     labels = [FrameLabel(number=frame + shift, xy=xy, source=source) for frame, (xy, source) in places.items()]
     empty = (n for n in range(footage.first, footage.end) if n - shift not in places and footage.at(n) is not None)
     labels += [FrameLabel(number=n, xy=None, source=where) for n in empty]
-    name = place(folder, root) if folder != root.absolute() else folder.name
-    part = part_of_name(name.split("/")[0])
-    split = part if part in ("train", "val", "test") else None
+    name = place(folder, top) if folder != top else folder.name
+    split = split_named(name.split("/")[0])
     return ClipDraft(name=name, footage=footage, labels=labels, where=where, split=split)
 
 

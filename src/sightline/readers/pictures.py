@@ -37,7 +37,8 @@ class Pictures:
         """Look below `root`; `folders` are looked in as well, after it, for names relative to them."""
         self.root = root
         self._folders = (root, *folders, *(root / name for name in ("images", "imgs", "img", "JPEGImages")))
-        self._listed: dict[Path, dict[str, Path]] = {}
+        self._listed: dict[Path, _Files] = {}
+        self._places: dict[str, list[_Files]] = {}  # by a name's own folder: the candidates' that there are
 
     def find(self, name: str) -> Path | None:
         """The file of that name, or None.
@@ -60,20 +61,17 @@ class Pictures:
             # Below the root it must be the path that a relative name gives, to be known as a double.
             root = self.root.absolute()
             return _normal(self.root / Path(clean).relative_to(root)) if clean.is_relative_to(root) else Path(clean)
-        parts = clean.parts
-        for start in range(len(parts)):
-            tail = PurePosixPath(*parts[start:])
-            if tail.is_absolute():
-                continue
-            for folder in self._folders:
-                if (found := self._in_folder(folder / tail.parent, tail.name)) is not None:
+        parts, name = clean.parts, clean.name
+        for start in range(1 if clean.is_absolute() else 0, len(parts)):
+            for files in self._candidates("/".join(parts[start:-1])):
+                if (found := files.find(name)) is not None:
                     return found
-        same_name = self._by_name.get(clean.name.lower(), ())
+        same_name = self._by_name.get(name.lower(), ())
         return same_name[0] if len(same_name) == 1 else None
 
     def beside(self, label: Path) -> Path | None:
         """The picture with a label file's name and another ending, in the same folder."""
-        listed = self._listing(label.parent)
+        listed = self._listing(label.parent).by_lower
         for suffix in _BESIDE_SUFFIXES:
             if (found := listed.get((label.stem + suffix).lower())) is not None:
                 return found
@@ -85,7 +83,7 @@ class Pictures:
 
     def in_folder(self, folder: Path) -> list[Path]:
         """The pictures that lie directly in a folder."""
-        return [path for path in self._listing(folder).values() if is_picture(path)]
+        return [path for path in self._listing(folder).by_lower.values() if is_picture(path)]
 
     def name_of(self, path: Path) -> str:
         """How tables call a picture: its path below the root, with `/`."""
@@ -94,19 +92,17 @@ class Pictures:
         except ValueError:
             return path.as_posix()
 
-    def _in_folder(self, folder: Path, name: str) -> Path | None:
-        """The file of that name in a folder: exactly, or else but for the letter case."""
-        exact = folder / name
-        if os.path.isfile(exact):
-            # `..` in a name must not give one picture two paths, and so two records.
-            return _normal(exact)
-        return self._listing(folder).get(name.lower())
+    def _candidates(self, own: str) -> list[_Files]:
+        """Where to look, in turn, for the names that have this folder of their own in front: folders that there are."""
+        if own not in self._places:
+            folders = (self._listing(folder / own) for folder in self._folders)
+            self._places[own] = [files for files in folders if files.is_there]
+        return self._places[own]
 
-    def _listing(self, folder: Path) -> dict[str, Path]:
-        """The files of a folder by lower-case name, read from the disk once."""
+    def _listing(self, folder: Path) -> _Files:
+        """The files of a folder, read from the disk once."""
         if folder not in self._listed:
-            files = sorted(folder.iterdir()) if os.path.isdir(folder) else []
-            self._listed[folder] = {path.name.lower(): path for path in files if path.is_file()}
+            self._listed[folder] = _Files(folder)
         return self._listed[folder]
 
     @cached_property
@@ -116,6 +112,40 @@ class Pictures:
         for path in list_images(self.root):
             found.setdefault(path.name.lower(), []).append(path)
         return found
+
+
+class _Files:
+    """The files directly in a folder, as they were when it was read: hundreds of thousands of labels may ask for one.
+
+    Attributes:
+        is_there: whether there is such a folder.
+        by_lower: the files by lower-case name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.is_there = os.path.isdir(folder)
+        self._is_open = self.is_there and os.access(folder, os.R_OK)
+        names = sorted(_file_names(folder)) if self._is_open else []
+        self._names = frozenset(names)
+        self.by_lower = {name.lower(): folder / name for name in names}
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name: exactly, or else but for the letter case."""
+        nearly = self.by_lower.get(name.lower())
+        # Disks have rules of their own for which names are equal (letter case, accents): then they are asked.
+        is_odd = nearly is not None or not name.isascii() or not self._is_open
+        if name in self._names or (is_odd and os.path.isfile(self._folder / name)):
+            # `..` in a name must not give one picture two paths, and so two records.
+            return _normal(self._folder / name)
+        return nearly
+
+
+def _file_names(folder: Path) -> Iterator[str]:
+    """The names of the files in a folder; links to files are files."""
+    with os.scandir(folder) as entries:
+        # Of a link the entry itself would raise where it leads in a circle.
+        yield from (e.name for e in entries if (os.path.isfile(e.path) if e.is_symlink() else e.is_file()))
 
 
 def finder_of(file: Path, *, root: Path) -> Pictures:

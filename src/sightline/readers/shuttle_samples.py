@@ -25,7 +25,7 @@ from sightline.images import IMAGE_SUFFIXES
 from sightline.readers.assemble import Findings, LabelError, checked_size, place
 from sightline.readers.clip_assemble import POINT, report_split_leaks
 from sightline.readers.json_stream import json_files
-from sightline.readers.texts import Row, is_finite, number, part_of_name, read_start, read_table, read_text
+from sightline.readers.texts import Row, is_finite, number, read_start, read_table, read_text, split_named
 from sightline.records import HISTORY, PAST_FRAMES, Before, Dataset, FrameAt, Record
 
 FORMAT = "shuttle_samples"
@@ -113,11 +113,10 @@ def _index(file: Path) -> list[tuple[Path, str | None]] | None:
         return None
     listed: list[tuple[Path, str | None]] = []
     for part, names in content.items():
-        if part_of_name(str(part)) not in ("train", "val", "test") or not isinstance(names, list):
+        split = split_named(str(part))
+        if split is None or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return None
-        if not all(isinstance(name, str) for name in names):
-            return None
-        listed += [(_find(name, file.parent), part_of_name(str(part))) for name in names]
+        listed += [(_find(name, file.parent), split) for name in names]
     return listed if any(_is_sample(folder) for folder, _ in listed) else None
 
 
@@ -133,10 +132,7 @@ def _find(name: str, root: Path) -> Path:
 
 def _all_samples(root: Path) -> list[tuple[Path, str | None]]:
     found = sorted({file.parent for depth in _DEPTHS for file in root.glob(depth) if _is_sample(file.parent)})
-    parts = [part_of_name(folder.relative_to(root).parts[0]) for folder in found]
-    return [
-        (folder, part if part in ("train", "val", "test") else None) for folder, part in zip(found, parts, strict=True)
-    ]
+    return [(folder, split_named(folder.relative_to(root).parts[0])) for folder in found]
 
 
 def _is_sample(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from sightline.errors import UserError
+from sightline.settings import load_yaml
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -28,6 +29,17 @@ _SPLIT_WORDS = {
     "testing": "test",
 }
 _DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d+)$")
+_UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
+def encoding_of(start: bytes) -> str:
+    """How to decode a label file, from its first bytes on: UTF-16 where these are its mark, else UTF-8."""
+    return "utf-16" if start[:2] in _UTF_16 else "utf-8-sig"
+
+
+def encoding_within(start: bytes) -> str:
+    """How text further on in a label file with these first bytes is encoded, where there is no mark."""
+    return _UTF_16.get(start[:2], "utf-8")
 
 
 def read_text(path: Path) -> str:
@@ -40,9 +52,8 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return data.decode(encoding)
+        return data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
@@ -57,8 +68,7 @@ def read_start(path: Path, *, characters: int = 4096) -> str:
             data = stream.read(characters)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}. Check the path and its permissions.") from error
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return data.decode(encoding, errors="ignore")
+    return data.decode(encoding_of(data), errors="ignore")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +122,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         UserError: it cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        data = yaml.safe_load(read_text(path))
+        data = load_yaml(read_text(path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -151,9 +161,14 @@ def split_of_name(stem: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def split_named(name: str) -> str | None:
+    """The part that a name is, and not only speaks of: "Training" -> "train", "valid" -> "val", "train_2" -> None."""
+    return _SPLIT_WORDS.get(name.lower())
+
+
 def part_of_name(name: str) -> str:
     """A part of the data as `split` calls it: "valid" and "validation" are "val"; other names stay as they are."""
-    return _SPLIT_WORDS.get(name.lower(), name)
+    return split_named(name) or name
 
 
 def choose_label_files(files: Sequence[Path], *, what: str) -> list[tuple[Path, str | None]]:

@@ -20,19 +20,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from sightline.errors import UserError
-from sightline.geometry import index_to_continuous
 from sightline.images import IMAGE_SUFFIXES
 from sightline.readers.assemble import Findings, LabelError, place
-from sightline.readers.clip_assemble import ClipDraft, FrameLabel, Place, assemble_clips
-from sightline.readers.footage import find_footage, footage_of, number_shift, only, videos_named
+from sightline.readers.clip_assemble import ClipDraft, FrameLabel, Place, assemble_clips, frame_number, open_footage
+from sightline.readers.footage import find_footage, number_shift, only, videos_named
 from sightline.readers.frame_header import FrameColumns, understand_frames
-from sightline.readers.texts import Row, is_finite, number, part_of_name, read_header, read_table
+from sightline.readers.texts import Row, is_finite, number, read_header, read_table, split_named
+from sightline.readers.tracknet_units import in_unit
 from sightline.records import Dataset
 from sightline.video.folder_source import numbered_pictures
-from sightline.video.library import VideoError
 
 FORMAT = "tracknet"
 LOOKED_FOR = "a CSV with Frame, X, Y and perhaps Visibility (TrackNet), beside a video or a folder of frames"
@@ -87,13 +84,10 @@ def read(path: Path) -> Dataset:
             by_clip.setdefault(line.clip, []).append(line)
         for name, its_lines in by_clip.items():
             labels = _labels(its_lines, columns=columns, where=where, findings=findings)
-            places = [label.xy for label in labels if label.xy is not None and is_finite(label.xy)]
-            are_fractions = not columns.is_own and _are_fractions(places)
-            if places:
-                fractions.setdefault(are_fractions, where)
-            if not (are_fractions or columns.is_own):
-                labels = [_in_pixels(label) for label in labels]
-            draft = _clip(file, labels, clip=name, root=root, columns=columns, findings=findings)
+            told = in_unit(labels, is_continuous=columns.is_own, where=where, findings=findings)
+            if told.are_fractions is not None:
+                fractions.setdefault(told.are_fractions, told.witness)
+            draft = _clip(file, told.labels, clip=name, root=root, columns=columns, findings=findings)
             if draft is not None and not any(line.is_named for line in its_lines):
                 draft = _renumbered(draft, columns=columns, findings=findings)
             if draft is not None:
@@ -200,9 +194,8 @@ def _line(row: Row, *, columns: FrameColumns, source: str) -> _Line:
         raise LabelError("row-length", f"{len(row.cells)} cells, but the header has {columns.count}")
     name = row.cells[columns.frame]
     is_named = columns.is_named or Path(name).suffix.lower() in IMAGE_SUFFIXES
-    digits = re.search(r"(\d+)\D*$", Path(name).stem) if is_named else re.fullmatch(r"(\d+)(?:\.0*)?", name)
-    if digits is None:
-        raise LabelError("row-unreadable", f"the frame is '{name}', expected a whole number from 0 on")
+    in_name = re.search(r"(\d+)\D*$", Path(name).stem) if is_named else None
+    frame = frame_number(name if in_name is None else in_name.group(1))
     x, y = row.cells[columns.x], row.cells[columns.y]
     try:
         xy = (number(x), number(y)) if x and y else None
@@ -213,7 +206,7 @@ def _line(row: Row, *, columns: FrameColumns, source: str) -> _Line:
     if not 0 <= flag <= _OCCLUDED:
         raise LabelError("visibility-invalid", f"visibility is {flag:g}, expected 0 to 3")
     clip = "" if columns.clip is None else row.cells[columns.clip]
-    label = FrameLabel(number=int(digits.group(1)), xy=xy, source=source)
+    label = FrameLabel(number=frame, xy=xy, source=source)
     return _Line(label=label, flag=flag, clip=clip, is_named=is_named)
 
 
@@ -228,20 +221,6 @@ def _hidden(label: FrameLabel) -> FrameLabel:
     return FrameLabel(number=label.number, xy=None, source=label.source)
 
 
-def _are_fractions(places: Sequence[tuple[float, float]]) -> bool:
-    """Whether no place is beyond 1, and they are not all at whole pixels."""
-    values = np.array(places)
-    return bool((values <= 1).all() and (values >= 0).all() and (values != values.round()).any())
-
-
-def _in_pixels(label: FrameLabel) -> FrameLabel:
-    """The label with its pixel-index place made continuous."""
-    if label.xy is None:
-        return label
-    x, y = index_to_continuous(np.array(label.xy)).tolist()
-    return replace(label, xy=(x, y))
-
-
 def _clip(
     file: Path, labels: Sequence[FrameLabel], *, clip: str, root: Path, columns: FrameColumns, findings: Findings
 ) -> ClipDraft | None:
@@ -253,17 +232,14 @@ def _clip(
         message = f"there is no video and no folder of numbered frames for it, such as {expected}"
         findings.error("video-missing", where, message)
         return None
-    try:
-        footage = footage_of(found)
-    except VideoError as error:
-        findings.error(error.fault, where, str(error))
+    footage = open_footage(found, where=where, findings=findings)
+    if footage is None:
         return None
     name = place(file.parent if columns.is_named else file.with_suffix(""), root)
     name = name if name != "." else root.absolute().name
     if clip:
         name = f"{name}/{Path(clip).stem}"
-    top = file.relative_to(root).parts[0] if file.is_relative_to(root) else ""
-    split = part_of_name(top) if part_of_name(top) in ("train", "val", "test") else None
+    split = split_named(file.relative_to(root).parts[0]) if file.is_relative_to(root) else None
     return ClipDraft(name=name, footage=footage, labels=labels, where=where, split=split)
 
 

@@ -8,13 +8,13 @@ Without one, tars hold a picture and a JSON for each key, as shards/labels.py de
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sightline.cores import reading_threads
 from sightline.errors import UserError
 from sightline.members import Member
 from sightline.readers.assemble import Findings
@@ -90,7 +90,7 @@ def _read_indexed(folder: Path) -> Dataset:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / INDEX_FILE} is damaged ({error}). Copy it again.") from error
     findings = Findings()
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=reading_threads()) as pool:
         looks = list(pool.map(lambda shard: _look(folder, shard), shards))
     records: list[Record] = []
     for shard, look in zip(shards, looks, strict=True):

@@ -7,6 +7,7 @@ Next: xml_images.py
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,5 +114,9 @@ def read_nodes(path: Path, tags: Collection[str]) -> list[Node]:
 
 def xml_files(folder: Path) -> list[Path]:
     """The XML files directly in a folder, hidden ones left out; none where there is no such folder."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [f for f in files if f.suffix.lower() == ".xml" and not f.name.startswith(".") and f.is_file()]
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:  # which knows files from folders without asking the disk for each
+        named = (entry for entry in entries if entry.name.lower().endswith(".xml") and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in named if entry.is_file())
+    return [folder / name for name in names]

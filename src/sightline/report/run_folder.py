@@ -19,6 +19,7 @@ import yaml
 from sightline.errors import UserError
 from sightline.report.prediction_rows import check_rows, has_boxes
 from sightline.report.values import Row, Task, number
+from sightline.settings import load_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ def _json_dict(path: Path) -> dict[str, Any]:
 
 def _config(path: Path, text: str) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}. Restore it, or delete it to report without it.") from error
     if value is not None and not isinstance(value, dict):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from sightline.calibration.answers import answers_of
@@ -30,6 +29,7 @@ from sightline.report.page import write_report
 from sightline.runtime.artefact import Artefact
 from sightline.runtime.card import Card
 from sightline.scan import require_clean, scan
+from sightline.settings import scalar
 from sightline.splits import part
 from sightline.task_data import resolve_crop, same_classes, same_points, usable
 from sightline.view import base_box, jittered_box
@@ -103,7 +103,7 @@ def changed(card: Card, sets: Sequence[str]) -> Card:
         if key not in legal:
             raise unknown_name("setting of an artefact that can be changed", key, legal)
         section, _, name = key.partition(".")
-        values[section][name] = yaml.safe_load(value)
+        values[section][name] = scalar(value)
     try:
         return Card.model_validate(values)
     except ValidationError as error:

@@ -19,6 +19,7 @@ from sightline.compare.arms import flat
 from sightline.errors import UserError
 from sightline.files import read_object, read_text
 from sightline.report.values import number, section
+from sightline.settings import load_yaml
 
 PLACES = ("kind", "step", "epoch", "seconds")  # of a line of metrics.jsonl; the rest are values
 RESTORE = "Restore or delete it."
@@ -117,7 +118,7 @@ def read_contents(run: Path) -> Contents:
         raise UserError(f"{run} is no run folder: it holds no config.yaml. Give the folder that train wrote.")
     config_text = read_text(config, advice=RESTORE)
     try:
-        settings = yaml.safe_load(config_text)
+        settings = load_yaml(config_text)
     except yaml.YAMLError as error:
         raise UserError(f"{config} is not YAML ({error}). Restore it.") from error
     if not isinstance(settings, dict):

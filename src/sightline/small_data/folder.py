@@ -15,6 +15,7 @@ from sightline.compare.arms import flat
 from sightline.config import from_yaml
 from sightline.errors import UserError
 from sightline.files import write_atomically
+from sightline.settings import load_yaml
 
 _MOST_KEYS = 5
 
@@ -74,7 +75,7 @@ def _text(plan: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """The stored plan; settings that the program has learnt since then have their defaults in it."""
     try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        stored = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read ({error}). Restore it, or choose another --out.") from error
     if not isinstance(stored, dict):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sightline.errors import UserError, unknown_name
+from sightline.settings import load_yaml
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -204,7 +205,7 @@ def _entries(texts: Sequence[str], mistakes: list[str]) -> list[tuple[str, objec
 
 def _file(path: Path) -> Mapping[str, object]:
     try:
-        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        held = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no {path}. Give KEY=VALUES or a YAML file with `space:`.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sightline.errors import UserError, unknown_name
 from sightline.files import write_atomically
-from sightline.settings import pair, scalar
+from sightline.settings import load_yaml, pair, scalar
 
 TRACKER_FILE = "tracker.yaml"
 Mode = Literal["calib", "fast", "smart", "stream"]
@@ -209,7 +209,7 @@ def parse_tracker(text: bytes | str, *, where: str) -> ZoomConfig:
         UserError: it does not read.
     """
     try:
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{where} is not YAML: {error}") from error
     if not isinstance(values, dict):

@@ -22,6 +22,7 @@ import numpy as np
 
 from sightline.errors import UserError
 from sightline.geometry import continuous_to_index, index_to_continuous
+from sightline.locks import NoLocks, lock
 from sightline.track.point import STEP_KINDS, StepKind, TrackPoint
 
 RowFormat = Literal["sightline", "tracknet"]
@@ -29,6 +30,8 @@ HEADERS: dict[RowFormat, str] = {
     "sightline": "frame,time_s,x,y,visible,score,radius_px,step",
     "tracknet": "Frame,Visibility,X,Y",
 }
+
+_CHUNK = 2**20
 
 
 def as_row(point: TrackPoint, *, format: RowFormat) -> str:
@@ -49,8 +52,16 @@ def read_rows(path: Path) -> tuple[RowFormat, list[TrackPoint]]:
         UserError: it is no such file, or a row is damaged.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}). Give a file that sightline track wrote.") from error
+    return _parsed(data, path=path)
+
+
+def _parsed(data: bytes, *, path: Path) -> tuple[RowFormat, list[TrackPoint]]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read ({error}). Give a file that sightline track wrote.") from error
     lines = text[: text.rfind("\n") + 1].splitlines()
     formats = [name for name in get_args(RowFormat) if lines and lines[0] == HEADERS[name]]
@@ -99,7 +110,7 @@ class RowFile:
     """A CSV of points that grows; to be used in a `with` block."""
 
     def __init__(self, path: Path, *, format: RowFormat = "sightline", resume: bool = False) -> None:
-        """Look at what is there; the file is made with the first row.
+        """Look at what is there; the file is made with the first row. While it is open, no other process writes to it.
 
         Args:
             path: the file.
@@ -107,16 +118,14 @@ class RowFile:
             resume: go on behind the rows that are there.
 
         Raises:
-            UserError: there is a file and no `resume`, or the reverse; or it is of the other format, or damaged.
+            UserError: there is a file and no `resume`, or the reverse; or it is of the other format, or damaged; or
+                another process is writing to it.
         """
         self.path = path
         self.format: RowFormat = format
         self.done: list[TrackPoint] = []
         self.rows = 0
         self._descriptor: int | None = None
-        self._mode = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        if not resume:
-            self._mode |= os.O_EXCL  # another process may make it before our first row
         if path.is_dir():
             raise UserError(f"--out {path} is a folder. Name a CSV file in it.")
         if resume and not path.is_file():
@@ -124,9 +133,14 @@ class RowFile:
         if path.exists() and not resume:
             raise UserError(f"{path} exists already. Go on with it by --resume, or choose another --out.")
         if resume:
-            found, self.done = read_rows(path)
-            if found != format:
-                raise UserError(f"{path} is of the format {found}, not {format}. Resume with --format {found}.")
+            try:
+                self._take(0)
+                found, self.done = _parsed(self._bytes(), path=path)
+                if found != format:
+                    raise UserError(f"{path} is of the format {found}, not {format}. Resume with --format {found}.")
+            except UserError:
+                self._close()
+                raise
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -136,9 +150,7 @@ class RowFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close; rows that are written stay."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._close()
 
     def write(self, points: Iterable[TrackPoint]) -> None:
         """Append rows.
@@ -147,22 +159,50 @@ class RowFile:
             UserError: the file cannot be written; the rows before are in it, whole.
         """
         for point in points:
-            if self._descriptor is None:
-                self._open()
+            if not self.rows:
+                self._begin()
             self._append(as_row(point, format=self.format) + "\n")
             self.rows += 1
 
-    def _open(self) -> None:
+    def _take(self, flags: int) -> None:
+        """Open the file, and keep other processes from writing to it, where its disk knows locks."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, self._mode, 0o666)
-            whole = self.path.read_bytes().rfind(b"\n") + 1  # behind the last whole row
-            os.ftruncate(self._descriptor, whole)
-            self._end = os.lseek(self._descriptor, whole, os.SEEK_SET)
+            self._descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0) | flags, 0o666)
+        except OSError as error:
+            raise self._failed(error) from error
+        with suppress(NoLocks):
+            if not lock(self._descriptor, path=self.path):
+                raise UserError(
+                    f"Another process is writing to {self.path}. Wait for it, or choose another --out: two in one file "
+                    "would mix their rows."
+                )
+
+    def _bytes(self) -> bytes:
+        """What is in the file, read by the descriptor that holds its lock."""
+        descriptor = self._descriptor
+        assert descriptor is not None
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return b"".join(iter(lambda: os.read(descriptor, _CHUNK), b""))
+
+    def _begin(self) -> None:
+        """Make the file, or cut off half a last row, before the first of ours."""
+        try:
+            if self._descriptor is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._take(os.O_CREAT | os.O_EXCL)  # another process may have made it meanwhile
+            assert self._descriptor is not None
+            self._end = self._bytes().rfind(b"\n") + 1  # behind the last whole row
+            os.ftruncate(self._descriptor, self._end)
+            os.lseek(self._descriptor, self._end, os.SEEK_SET)
         except OSError as error:
             raise self._failed(error) from error
         if not self._end:
             self._append(HEADERS[self.format] + "\n")
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _append(self, line: str) -> None:
         """A line, all of it or nothing."""

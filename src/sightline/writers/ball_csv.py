@@ -12,9 +12,8 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sightline.errors import UserError
 from sightline.files import write_atomically
-from sightline.writers.clips import Clip, cells
+from sightline.writers.clips import Clip, cells, require_pictures
 from sightline.writers.prediction import one_file
 
 FORMAT = "ball_csv"
@@ -27,12 +26,7 @@ def write(clips: Sequence[Clip], out: Path) -> tuple[Path, ...]:
     Raises:
         UserError: a clip is a video, or the file cannot be written.
     """
-    video = next((clip for clip in clips if clip.footage.video is not None), None)
-    if video is not None:
-        raise UserError(
-            f"'{video.name}' is a video, but the format '{FORMAT}' holds clips of pictures. Write 'tracknet', which "
-            "holds both."
-        )
+    require_pictures(clips, format=FORMAT)
     has_split = any(record.split is not None for clip in clips for record in clip.records)
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")

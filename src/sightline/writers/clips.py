@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from sightline.errors import UserError
+from sightline.files import free_name
 from sightline.geometry import continuous_to_index
 from sightline.readers.clip_assemble import before_frame
 from sightline.readers.footage import Footage, footage_of_video
@@ -109,6 +110,16 @@ def _number(record: Record) -> int:
     return record.frame
 
 
+def require_pictures(clips: Sequence[Clip], *, format: str) -> None:
+    """Raise UserError where a clip is a video, which a format of pictures has no place for."""
+    video = next((clip for clip in clips if clip.footage.video is not None), None)
+    if video is not None:
+        raise UserError(
+            f"'{video.name}' is a video, but the format '{format}' holds clips of pictures. Write 'tracknet', which "
+            "holds both."
+        )
+
+
 def placed(clips: Sequence[Clip], *, depth: int) -> list[tuple[Clip, str]]:
     """Each clip with a path of its own for its files, without an ending, below the folder of the labels.
 
@@ -125,10 +136,7 @@ def placed(clips: Sequence[Clip], *, depth: int) -> list[tuple[Clip, str]]:
         if len(parts) > depth:
             parts = [parts[0], "_".join(parts[1 : 2 - depth]), *parts[2 - depth :]]
         name = "/".join(parts)
-        free, number = name, 1
-        while free.lower() in taken:
-            number += 1
-            free = f"{name}-{number}"
+        free = free_name(name, is_taken=lambda one: one.lower() in taken)
         taken.add(free.lower())
         found.append((clip, free))
     return found

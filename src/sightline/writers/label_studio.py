@@ -11,19 +11,17 @@ https://labelstud.io/guide/predictions
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 from xml.etree import ElementTree
 
-from sightline.files import write_atomically
 from sightline.records import Skeleton
-from sightline.writers.prediction import Prediction, box_or_stand_in, by_picture, one_file, rounded
+from sightline.writers.label_studio_tasks import add_image, add_labels, percent, rectangle, region, task, write_tasks
+from sightline.writers.prediction import Prediction, box_or_stand_in, by_picture, one_file
 
 FORMAT = "label_studio"
 FILE = "tasks.json"
-_FROM, _TO = "point", "image"
+_TAG = "point"
 _OBJECT = "object"  # the rectangles' tag and their label
 _POINT_WIDTH = 0.5
 
@@ -37,14 +35,10 @@ def write(predictions: Sequence[Prediction], out: Path, *, skeleton: Skeleton) -
     path = one_file(out, name=FILE)
     pictures = by_picture(predictions)
     tasks = [
-        _task(objects, number=number, name=name, skeleton=skeleton)
-        for number, (name, objects) in enumerate(pictures.items(), start=1)
+        _task(objects, number=number, skeleton=skeleton) for number, objects in enumerate(pictures.values(), start=1)
     ]
     has_objects = any(_have_rectangles(objects) for objects in pictures.values())
-    config = path.with_name(f"{path.stem}_config.xml")
-    write_atomically(path, json.dumps(tasks, indent=1) + "\n")
-    write_atomically(config, _config(skeleton, has_objects=has_objects))
-    return path, config
+    return write_tasks(tasks, path, view=_view(skeleton, has_objects=has_objects))
 
 
 def picture_name(prediction: Prediction) -> str:
@@ -57,13 +51,8 @@ def _have_rectangles(objects: Sequence[Prediction]) -> bool:
     return len(objects) > 1 or (objects[0].is_truth and objects[0].box_xyxy is not None)
 
 
-def _task(objects: Sequence[Prediction], *, number: int, name: str, skeleton: Skeleton) -> dict[str, object]:
+def _task(objects: Sequence[Prediction], *, number: int, skeleton: Skeleton) -> dict[str, object]:
     first = objects[0]
-    data = {"image": f"/data/local-files/?d={quote(name)}"}
-    if first.split is not None:
-        data["split"] = first.split
-    if first.group is not None:
-        data["group"] = first.group
     if _have_rectangles(objects):
         regions = []
         for place, each in enumerate(objects, start=1):
@@ -71,72 +60,43 @@ def _task(objects: Sequence[Prediction], *, number: int, name: str, skeleton: Sk
             regions += _points(each, skeleton=skeleton, parent=f"object-{place}")
     else:
         regions = _points(first, skeleton=skeleton)
-    if first.is_truth:
-        return {"id": number, "data": data, "annotations": [{"result": regions}]}
-    score = rounded(sum(each.mean_confidence for each in objects) / len(objects))
-    guess = {"model_version": "sightline", "score": score, "result": regions}
-    return {"id": number, "data": data, "predictions": [guess]}
+    score = None if first.is_truth else sum(each.mean_confidence for each in objects) / len(objects)
+    return task(first, regions, number=number, score=score)
 
 
 def _points(prediction: Prediction, *, skeleton: Skeleton, parent: str = "") -> list[dict[str, object]]:
     """The points that are there, as parts of a rectangle where there is one."""
-    height, width = prediction.size_hw
     result = []
     for index in prediction.visible.nonzero()[0]:
-        x, y = prediction.points_xy[index]
-        # Six decimals: a percent of a large picture is many pixels.
-        value = {
-            "x": round(100 * float(x) / width, 6),
-            "y": round(100 * float(y) / height, 6),
-            "width": _POINT_WIDTH,
-            "keypointlabels": [skeleton.names[index]],
-        }
-        id = f"{parent}-point-{index}" if parent else f"point-{index}"
-        region = _region(prediction, id=id, tag=_FROM, kind="keypointlabels", value=value)
-        if parent:
-            region["parentID"] = parent
-        result.append(region if prediction.is_truth else region | {"score": rounded(prediction.confidence[index])})
+        x, y = percent(*prediction.points_xy[index], size_hw=prediction.size_hw)
+        drawn = region(
+            {"x": x, "y": y, "width": _POINT_WIDTH, "keypointlabels": [skeleton.names[index]]},
+            id=f"{parent}-point-{index}" if parent else f"point-{index}",
+            tag=_TAG,
+            kind="keypointlabels",
+            size_hw=prediction.size_hw,
+            score=None if prediction.is_truth else prediction.confidence[index],
+        )
+        result.append(drawn | {"parentID": parent} if parent else drawn)
     return result
 
 
 def _rectangle(prediction: Prediction, *, id: str) -> dict[str, object]:
-    height, width = prediction.size_hw
-    x0, y0, x1, y1 = box_or_stand_in(prediction)
-    value = {
-        "x": round(100 * x0 / width, 6),
-        "y": round(100 * y0 / height, 6),
-        "width": round(100 * (x1 - x0) / width, 6),
-        "height": round(100 * (y1 - y0) / height, 6),
-        "rotation": 0,
-        "rectanglelabels": [_OBJECT],
-    }
-    region = _region(prediction, id=id, tag=_OBJECT, kind="rectanglelabels", value=value)
-    return region if prediction.is_truth else region | {"score": rounded(prediction.mean_confidence)}
+    return rectangle(
+        box_or_stand_in(prediction),
+        label=_OBJECT,
+        id=id,
+        tag=_OBJECT,
+        size_hw=prediction.size_hw,
+        score=None if prediction.is_truth else prediction.mean_confidence,
+    )
 
 
-def _region(prediction: Prediction, *, id: str, tag: str, kind: str, value: dict[str, object]) -> dict[str, object]:
-    """What all regions of a picture have in common, with a shape of its own."""
-    height, width = prediction.size_hw
-    return {
-        "id": id,
-        "from_name": tag,
-        "to_name": _TO,
-        "type": kind,
-        "original_width": width,
-        "original_height": height,
-        "image_rotation": 0,
-        "value": value,
-    }
-
-
-def _config(skeleton: Skeleton, *, has_objects: bool) -> str:
+def _view(skeleton: Skeleton, *, has_objects: bool) -> ElementTree.Element:
+    """The labelling configuration."""
     view = ElementTree.Element("View")
     if has_objects:
-        rectangles = ElementTree.SubElement(view, "RectangleLabels", name=_OBJECT, toName=_TO, strokeWidth="2")
-        ElementTree.SubElement(rectangles, "Label", value=_OBJECT)
-    labels = ElementTree.SubElement(view, "KeyPointLabels", name=_FROM, toName=_TO, strokeWidth="2")
-    for name in skeleton.names:
-        ElementTree.SubElement(labels, "Label", value=name)
-    ElementTree.SubElement(view, "Image", name=_TO, value="$image", zoom="true", zoomControl="true")
-    ElementTree.indent(view)
-    return ElementTree.tostring(view, encoding="unicode") + "\n"
+        add_labels(view, "RectangleLabels", tag=_OBJECT, names=(_OBJECT,))
+    add_labels(view, "KeyPointLabels", tag=_TAG, names=skeleton.names)
+    add_image(view)
+    return view

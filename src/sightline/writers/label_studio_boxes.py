@@ -9,19 +9,17 @@ https://labelstud.io/guide/predictions
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 from xml.etree import ElementTree
 
-from sightline.files import write_atomically
 from sightline.writers.box_prediction import BoxPrediction, WrittenBox, limited, require_each_once
-from sightline.writers.prediction import one_file, rounded
+from sightline.writers.label_studio_tasks import add_image, add_labels, rectangle, task, write_tasks
+from sightline.writers.prediction import one_file
 
 FORMAT = "label_studio"
 FILE = "tasks.json"
-_FROM, _TO = "box", "image"
+_TAG = "box"
 
 
 def write(
@@ -44,10 +42,7 @@ def write(
         _task(limited(prediction), number=number, classes=classes, as_truth=as_truth)
         for number, prediction in enumerate(predictions, start=1)
     ]
-    config = path.with_name(f"{path.stem}_config.xml")
-    write_atomically(path, json.dumps(tasks, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(config, _config(classes))
-    return path, config
+    return write_tasks(tasks, path, view=_view(classes))
 
 
 def picture_name(prediction: BoxPrediction) -> str:
@@ -56,57 +51,23 @@ def picture_name(prediction: BoxPrediction) -> str:
 
 
 def _task(prediction: BoxPrediction, *, number: int, classes: Sequence[str], as_truth: bool) -> dict[str, object]:
-    data = {"image": f"/data/local-files/?d={quote(prediction.file_name)}"}
-    if prediction.split is not None:
-        data["split"] = prediction.split
-    if prediction.group is not None:
-        data["group"] = prediction.group
     regions = [
         _region(box, index=index, name=classes[box.label], size_hw=prediction.size_hw, as_truth=as_truth)
         for index, box in enumerate(prediction.boxes(), start=1)
     ]
-    if as_truth:
-        return {"id": number, "data": data, "annotations": [{"result": regions}]}
-    score = rounded(prediction.confidence.mean()) if len(prediction) else 0.0
-    return {
-        "id": number,
-        "data": data,
-        "predictions": [{"model_version": "sightline", "score": score, "result": regions}],
-    }
+    mean = float(prediction.confidence.mean()) if len(prediction) else 0.0
+    return task(prediction, regions, number=number, score=None if as_truth else mean)
 
 
 def _region(box: WrittenBox, *, index: int, name: str, size_hw: tuple[int, int], as_truth: bool) -> dict[str, object]:
-    height, width = size_hw
-    x0, y0, x1, y1 = box.xyxy
-    # Eight decimals: a percent of a large picture is many pixels.
-    value = {
-        "x": round(100 * x0 / width, 8),
-        "y": round(100 * y0 / height, 8),
-        "width": round(100 * (x1 - x0) / width, 8),
-        "height": round(100 * (y1 - y0) / height, 8),
-        "rotation": 0,
-        "rectanglelabels": [name],
-    }
-    region: dict[str, object] = {
-        "id": f"box-{index}",
-        "from_name": _FROM,
-        "to_name": _TO,
-        "type": "rectanglelabels",
-        "original_width": width,
-        "original_height": height,
-        "image_rotation": 0,
-        "value": value,
-    }
-    if box.is_crowd:
-        region["meta"] = {"text": ["crowd"]}
-    return region if as_truth else region | {"score": rounded(box.confidence)}
+    score = None if as_truth else box.confidence
+    drawn = rectangle(box.xyxy, label=name, id=f"box-{index}", tag=_TAG, size_hw=size_hw, score=score)
+    return drawn | {"meta": {"text": ["crowd"]}} if box.is_crowd else drawn
 
 
-def _config(classes: Sequence[str]) -> str:
+def _view(classes: Sequence[str]) -> ElementTree.Element:
+    """The labelling configuration."""
     view = ElementTree.Element("View")
-    ElementTree.SubElement(view, "Image", name=_TO, value="$image", zoom="true", zoomControl="true")
-    labels = ElementTree.SubElement(view, "RectangleLabels", name=_FROM, toName=_TO, strokeWidth="2")
-    for name in classes:
-        ElementTree.SubElement(labels, "Label", value=name)
-    ElementTree.indent(view)
-    return ElementTree.tostring(view, encoding="unicode") + "\n"
+    add_image(view)
+    add_labels(view, "RectangleLabels", tag=_TAG, names=classes)
+    return view

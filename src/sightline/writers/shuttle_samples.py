@@ -19,7 +19,7 @@ import numpy as np
 from sightline.errors import UserError
 from sightline.files import write_atomically
 from sightline.records import FrameAt, Record
-from sightline.writers.clips import Clip
+from sightline.writers.clips import Clip, require_pictures
 
 FORMAT = "shuttle_samples"
 FILE = ""
@@ -63,12 +63,7 @@ def frame_files(clips: Sequence[Clip]) -> Mapping[str, Path]:
 
 def _named(clips: Sequence[Clip]) -> list[tuple[Record, str]]:
     """Each labelled frame with its folder, at most two deep."""
-    video = next((clip for clip in clips if clip.footage.video is not None), None)
-    if video is not None:
-        raise UserError(
-            f"'{video.name}' is a video, but the format '{FORMAT}' holds clips of pictures. Write 'tracknet', which "
-            "holds both."
-        )
+    require_pictures(clips, format=FORMAT)
     taken: dict[str, str] = {}
     found = []
     for record in (record for clip in clips for record in clip.records):
