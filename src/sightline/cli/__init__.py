@@ -25,6 +25,7 @@ from sightline.cli import (
     console,
     convert,
     demo,
+    draw,
     evaluate,
     export,
     index,
@@ -73,6 +74,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     runs.runs,
     index.index,
     bench.bench,
+    draw.draw,
     demo.demo,
 )
 
