@@ -21,6 +21,7 @@ from sightline.cli.choose import chosen
 from sightline.cli.convert import SHARDS
 from sightline.readers import FORMATS
 from sightline.recipes import LADDERS, RECIPES
+from sightline.recipes.trackers import TRACKERS
 from sightline.writers import BOX_WRITERS, WRITERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,7 +124,9 @@ def test_every_command_of_the_docs_parses(where, words):
         pytest.fail(f"{where}\n{error}")
     recipe = str(arguments.get("recipe", "retinanet" if name == "anchors" else ""))
     if name in ("train", "inspect", "anchors") and not recipe.endswith((".yaml", ".yml", ".onnx", ".sightline")):
-        chosen(recipe, arguments.get("use"), arguments.get("set"))
+        stages = TRACKERS[recipe].stages().values() if recipe in TRACKERS else [recipe]
+        for stage in stages:
+            chosen(stage, arguments.get("use"), arguments.get("set"))
     formats = arguments.get("format") or [] if name == "predict" else [arguments["to"]] if name == "convert" else []
     assert set(formats) <= {*WRITERS, *BOX_WRITERS, SHARDS}, where
 
