@@ -183,6 +183,18 @@ def test_boxes_pair_by_class_and_overlap() -> None:
     assert "counterpart" in (refusal(parity) or "")
 
 
+@pytest.mark.parametrize(("flipped", "refused"), [(0, False), (1, False), (2, True)])
+def test_one_decision_of_suppression_may_fall_otherwise(flipped: int, refused: bool) -> None:
+    corners = np.arange(40)[:, None] * 100.0 + np.array([0.0, 0, 50, 50])
+    first = Detections(boxes_xyxy=corners, labels=np.zeros(40, dtype=np.int64), scores=np.linspace(0.9, 0.5, 40))
+    moved = corners.copy()
+    moved[:flipped, 2] += 10  # the other one of two candidates, with a score of its own
+    scores = first.scores - 0.2 * (np.arange(40) < flipped)
+    parity = compare([first], [Detections(boxes_xyxy=moved, labels=first.labels, scores=scores)], source="here")
+    assert (parity.apart, parity.unmatched, parity.largest_score) == (flipped, 0, 0)
+    assert (refusal(parity) is not None) == refused
+
+
 def test_a_point_that_is_no_number_is_refused() -> None:
     lost = FoundPoints(points_xy=np.array([[np.nan, 0.0]]), scores=np.ones(1))
     there = FoundPoints(points_xy=np.zeros((1, 2)), scores=np.ones(1))

@@ -80,7 +80,8 @@ def _add_parity(table: Table, parity: ParityCard) -> None:
     if parity.largest_px is not None:
         told = f"points at most {parity.largest_px:.4f} px apart (mean {parity.mean_px:.4f})"
     else:
-        told = f"{parity.boxes:,} boxes, least IoU {parity.least_iou:.5f}, {parity.unmatched} without counterpart"
+        told = f"{parity.boxes:,} boxes, least IoU {parity.least_iou:.5f}"
+        told += f", {parity.unmatched} without counterpart, {parity.apart} with another box of the same object"
     seen = f"{parity.pictures} pictures of {parity.data}"
     table.add_row("against the run", f"{told}; scores at most {parity.largest_score:.5f}; {seen}")
     if parity.metric is not None:

@@ -33,8 +33,8 @@ def track_ball_coarse() -> Experiment:
         augment=AugmentConfig(
             rotate_deg=8,
             shift=0.08,
-            scale_min=0.75,
-            scale_max=1.4,
+            scale_min=0.65,  # other cameras stand nearer, or have a longer lens
+            scale_max=2.4,
             flip=0.5,
             brightness=0.3,
             contrast=0.3,
@@ -77,7 +77,8 @@ def track_ball_fine() -> Experiment:
     augment = coarse.augment.model_copy(
         update={
             "shift": 0.0,
-            "scale_min": 0.7,
+            "scale_min": 0.6,
+            "scale_max": 2.6,
             "part_hw": None,
             "window_jitter": 0.4,
             "window_elsewhere": 0.4,

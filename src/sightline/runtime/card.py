@@ -69,9 +69,10 @@ class ParityCard(_Part):
         largest_px: points: the largest distance in pixels of the pictures.
         mean_px: points: the mean distance.
         least_iou: boxes: the least overlap of two boxes that belong together.
-        largest_score: the largest difference of two scores that belong together.
+        largest_score: the largest difference of two scores that belong together; of boxes that are not `apart`.
         boxes: how many the run gives.
         unmatched: boxes that only one of the two gives.
+        apart: pairs of boxes of one object that are not the same box: suppression kept another one.
         metric: int8: which metric was compared on labelled data.
         metric_run: its value for the run.
         metric_artefact: its value for the artefact.
@@ -85,6 +86,7 @@ class ParityCard(_Part):
     largest_score: float
     boxes: int = 0
     unmatched: int = 0
+    apart: int = 0
     metric: str | None = None
     metric_run: float | None = None
     metric_artefact: float | None = None
