@@ -29,7 +29,8 @@ def export(
     """Turn a run into one file for `predict` and `evaluate` that takes pixels, gives coordinates and needs no torch.
 
     The file is compared with the run on real pictures and not written (exit code 1) where it answers otherwise: points
-    by more than 0.05 px, boxes below an IoU of 0.99 but for one in 1,000; int8: where the metric is worse by more than 1 %.
+    by more than 0.05 px, boxes below an IoU of 0.99 but for one in 1,000; int8: where the metric is worse by more than
+    1 %.
 
     A tracker becomes one file for `track`, compared on consecutive frames: points by more than 0.05 px; int8: where its
     F1 on labelled clips is worse by more than 1 %. Either is refused in int8 where that is not faster.
