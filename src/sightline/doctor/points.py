@@ -42,7 +42,7 @@ def at_corner(record: Record) -> np.ndarray:
 
 def _corners(case: Case, records: list[Record], xy: np.ndarray) -> Iterable[Problem]:
     names = case.dataset.skeleton.names
-    is_there: np.ndarray = (np.abs(xy) <= _CORNER).all(axis=2)  # [N, K]
+    is_there = np.all(np.abs(xy) <= _CORNER, axis=2)  # [N, K]
     for i in np.flatnonzero(is_there.any(axis=1)).tolist():
         record = records[i]
         if (found := at_corner(record)).any():
