@@ -422,6 +422,26 @@ def test_what_another_run_may_be_writing_is_not_dropped(split: Split, tmp_path: 
     assert fresh.exists()
 
 
+def test_what_the_same_process_left_makes_room_at_once(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache"
+    cached(split, folder)
+    first = set(folder.iterdir())
+    # The limit of one megabyte is what these take: no second such set fits beside them.
+    monkeypatch.setattr(store, "MB", sum(store._size(entry) for entry in first))
+    other = override(EXPERIMENT, sets=["train.cache_mb=1", "augment.brightness=0.37"])
+    cached(split, folder, other)
+    second = set(folder.iterdir())
+    assert len(first - second) >= 1 and len(second - first) >= 1
+    # What another process took up since is not ours to drop.
+    for entry in second:
+        os.utime(entry)
+    with pytest.raises(UserError, match="that others used in the last minutes"):
+        cached(split, folder, override(other, sets=["augment.brightness=0.2"]))
+    assert set(folder.iterdir()) == second
+
+
 def test_an_entry_in_use_counts_as_new(split: Split, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     cached(split, folder)

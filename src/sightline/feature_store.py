@@ -27,7 +27,10 @@ from sightline.types import Batch, FeatureMaps, Past, Sample, Truth
 
 KEY_BYTES = 16
 MB = 2**20
-IN_USE_SECONDS = 600  # an entry that was touched so lately is never dropped to make room: someone may be writing it
+IN_USE_SECONDS = 600  # an entry that another process touched so lately is never dropped: it may be writing it
+# Entries as this process left them, by the time of their last change. It uses those of one training at a time, so the
+# next rung of a ladder, or the next trial, may drop what the last one needed.
+_left: dict[Path, int] = {}
 _log = logging.getLogger("sightline")
 
 SampleAt = Callable[[int, int], Sample]  # (view, index of the record)
@@ -101,14 +104,15 @@ def make_room(folder: Path, *, need: int, limit_mb: int, keep: Sequence[Path]) -
     for entry in sorted(others, key=lambda entry: entry.stat().st_mtime):
         if sum(others.values()) + need <= limit_mb * MB:
             break
-        if time.time() - entry.stat().st_mtime > IN_USE_SECONDS:
+        state = entry.stat()
+        if state.st_mtime_ns == _left.get(entry) or time.time() - state.st_mtime > IN_USE_SECONDS:
             _drop(entry)
             del others[entry]
     if sum(others.values()) + need > limit_mb * MB:
         raise UserError(
-            f"{folder} holds {sum(others.values()) / MB:,.0f} MB of features used in the last minutes, and this "
-            f"experiment's {need / MB:,.0f} MB with them exceed train.cache_mb={limit_mb:,}. Raise it, wait for other "
-            "runs to end, or delete that folder."
+            f"{folder} holds {sum(others.values()) / MB:,.0f} MB of features that others used in the last minutes, and "
+            f"this experiment's {need / MB:,.0f} MB with them exceed train.cache_mb={limit_mb:,}. Raise it, wait for "
+            "other runs to end, or delete that folder."
         )
     parent = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
     free = shutil.disk_usage(parent).free + sum(_size(entry) for entry in keep)
@@ -154,6 +158,7 @@ def load(part: Part, *, layout: Layout) -> list[View]:
     found = [_read(part, number, layout) for number in range(part.views)]
     missing = [number for number, view in enumerate(found) if view is None]
     assert not missing, f"{part.entry}: views {missing} were written a moment ago"
+    _left[part.entry] = part.entry.stat().st_mtime_ns
     return [view for view in found if view is not None]
 
 
